@@ -1,0 +1,88 @@
+//! From an alpha plane to a triangle mesh: [`build`] is the list of stages.
+
+pub mod alpha;
+pub mod error;
+pub mod observer;
+pub mod parameters;
+
+pub use alpha::AlphaPlane;
+pub use error::{Error, Result};
+pub use observer::{Observer, Stage};
+pub use parameters::MeshParameters;
+
+/// A triangle mesh over an image. Image space: origin top-left, x right, y down, px.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Mesh {
+    /// Width of the image, px.
+    pub width: u32,
+    /// Height of the image, px.
+    pub height: u32,
+    /// `[x, y]` in px, one per vertex. Hull vertices come first, in hull order.
+    pub vertices: Vec<[f64; 2]>,
+    /// Three vertex indices per triangle, one orientation throughout.
+    pub triangles: Vec<[u32; 3]>,
+    /// `[u, v]`, one per vertex, `v = 0` at the top.
+    pub uvs: Vec<[f64; 2]>,
+    /// Edges of one triangle, `[lower index, higher index]`.
+    pub boundary_edges: Vec<[u32; 2]>,
+    /// Edges of two triangles, `[lower index, higher index]`.
+    pub internal_edges: Vec<[u32; 2]>,
+    /// The hull's vertices in order: `0..hull length`.
+    pub boundary_indices: Vec<u32>,
+    /// The connected parts; one unless asked otherwise.
+    pub components: Vec<Component>,
+    /// What the mesh was made from, before repair and refinement.
+    pub outline: Outline,
+    /// The parameters that made it.
+    pub parameters: MeshParameters,
+    /// What the caller should know, in sentences.
+    pub warnings: Vec<String>,
+}
+
+/// One connected part of a mesh.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Component {
+    /// Index of its first vertex; its hull starts there.
+    pub first_vertex: u32,
+    /// How many vertices its hull has.
+    pub hull_length: u32,
+    /// How many vertices it has in all, hull included.
+    pub vertex_count: u32,
+    /// Index of its first triangle.
+    pub first_triangle: u32,
+    /// How many triangles it has.
+    pub triangle_count: u32,
+}
+
+/// The simplified outline, before repair.
+#[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
+pub struct Outline {
+    /// Points of the compressed contour before simplification.
+    pub contour_points: usize,
+    /// Douglas-Peucker tolerance, px.
+    pub epsilon_px: f64,
+    /// `[x, y]` pixel indices in order.
+    pub points: Vec<[i32; 2]>,
+}
+
+/// Limits on what is made; those on what is read are [`crate::decode::Limits`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MeshLimits {
+    /// Most triangles that refinement may make.
+    pub max_triangles: u64,
+}
+
+impl Default for MeshLimits {
+    fn default() -> Self {
+        Self { max_triangles: 500_000 }
+    }
+}
+
+/// Makes a mesh from an alpha plane.
+pub fn build(alpha: &AlphaPlane, parameters: &MeshParameters, limits: &MeshLimits, observer: &dyn Observer) -> Result<Mesh> {
+    let _ = (alpha, parameters, limits, observer);
+    Err(Error::Internal("not built yet".into()))
+}
