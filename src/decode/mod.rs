@@ -1,6 +1,6 @@
 //! Encoded bytes to an alpha plane, under limits.
-use std::io::{BufRead, Seek};
 use crate::mesh::{AlphaPlane, Error, Observer, Result};
+use std::io::{BufRead, Seek};
 
 /// Limits on what is read, checked before anything is allocated for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

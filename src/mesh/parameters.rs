@@ -42,6 +42,10 @@ impl Default for MeshParameters {
 }
 
 impl MeshParameters {
+    /// blur kernel, odd
+    pub fn blur_kernel(&self) -> u32 {
+        self.blur_kernel_size | 1
+    }
     /// Reads parameters from a JSON object as pydantic would: an integer may come as `20.0` or `"20"`, a number as
     /// `"0.02"`; null means absent. Returns the parameters and a warning for each unknown name.
     pub fn from_json(value: &serde_json::Value) -> super::Result<(Self, Vec<String>)> {
