@@ -8,9 +8,10 @@ use super::table::Kind;
 
 /// A number that was given, or was not, or is none. It never fails to deserialize, so that one pass over all
 /// parameters finds every mistake.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub(super) enum Given {
     /// Null, or not there at all.
+    #[default]
     Absent,
     /// A finite number.
     Number(f64),
@@ -31,12 +32,6 @@ impl Given {
 impl From<f64> for Given {
     fn from(number: f64) -> Self {
         if number.is_finite() { Self::Number(number) } else { Self::NotANumber }
-    }
-}
-
-impl Default for Given {
-    fn default() -> Self {
-        Self::Absent
     }
 }
 
