@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use super::Mesh;
+use super::edges::Edges;
 use super::geometry::{Point, cross, distance2, minus, orient, polygon_area};
 
 /// Difference of areas that rounding may cause, px2 for each px2 of the mesh and at the least.
@@ -119,12 +120,12 @@ impl Mesh {
         self.check_counts()?;
         self.check_vertices()?;
         self.check_triangles()?;
-        let (boundary, internal) = self.check_topology()?;
+        let edges = self.check_topology()?;
         let hull = &self.vertices[..self.boundary_indices.len()];
         check_simple(hull)?;
         self.check_area(hull)?;
-        check_list("boundary", &self.boundary_edges, boundary)?;
-        check_list("internal", &self.internal_edges, internal)
+        check_list("boundary", &self.boundary_edges, edges.boundary)?;
+        check_list("internal", &self.internal_edges, edges.internal)
     }
 
     fn check_counts(&self) -> Result<(), Fault> {
@@ -173,7 +174,7 @@ impl Mesh {
     }
 
     /// Returns the boundary and the internal edges, sorted.
-    fn check_topology(&self) -> Result<(Vec<[u32; 2]>, Vec<[u32; 2]>), Fault> {
+    fn check_topology(&self) -> Result<Edges, Fault> {
         let mut directed: Vec<[u32; 2]> =
             self.triangles.iter().flat_map(|&[a, b, c]| [[a, b], [b, c], [c, a]]).collect();
         directed.sort_unstable();
@@ -208,7 +209,7 @@ impl Mesh {
             return Err(Fault::NotADisc { found: euler });
         }
         boundary.sort_unstable();
-        Ok((boundary, internal))
+        Ok(Edges { boundary, internal })
     }
 
     /// With a simple hull and triangles of one orientation that form a disc, equal areas leave no room for overlaps.
