@@ -1,6 +1,7 @@
 //! From an alpha plane to a triangle mesh: [`build`] is the list of stages.
 
 pub mod alpha;
+mod blur;
 pub mod check;
 mod components;
 mod contour;
