@@ -309,7 +309,8 @@ def main():
         two_cores(command, args.images / "photo-4096.png", bars, args, folder)
         refined_rows = refinement(command, args.images, bars, args)
 
-    versions = f"OpenCV {cv2.__version__}, deflate {deflate.__version__} (libdeflate), Python {platform.python_version()}"
+    python = platform.python_version()
+    versions = f"OpenCV {cv2.__version__}, deflate {deflate.__version__} (libdeflate), Python {python}"
     print(f"{datetime.date.today()} · {machine()} · {versions} · "
           f"`python3 benches/compare.py --rounds {args.rounds} --repeat {args.repeat}`\n\n## Bars\n")
     bars.print()
