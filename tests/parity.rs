@@ -5,6 +5,7 @@ mod masks;
 
 use std::collections::{BTreeSet, HashMap};
 use std::io::Cursor;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -94,7 +95,9 @@ fn report(file: &str, mut compare: impl FnMut(&Recording) -> std::result::Result
     let recordings = recordings(file);
     let mut differences = Vec::new();
     for recording in &recordings {
-        if let Err(difference) = compare(recording) {
+        // A panic must name its image as well, and not hide the rest.
+        let result = catch_unwind(AssertUnwindSafe(|| compare(recording))).unwrap_or(Err("panicked, see above".into()));
+        if let Err(difference) = result {
             let subject = recording.image.clone().unwrap_or_else(|| format!("mask of seed {}", seed(recording)));
             differences.push(format!("{subject}, set {}: {difference}", recording.set));
         }
