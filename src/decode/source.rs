@@ -36,6 +36,18 @@ impl<'o, R: BufRead + Seek> Source<'o, R> {
         Ok(Self { inner, observer, kind, length, unasked: 0, stopped: false })
     }
 
+    /// Other bytes of this file, watched by the same observer.
+    pub(super) fn within<S: BufRead + Seek>(&self, inner: S) -> Source<'o, S> {
+        Source {
+            inner,
+            observer: self.observer,
+            kind: self.kind,
+            length: self.length,
+            unasked: 0,
+            stopped: self.stopped,
+        }
+    }
+
     /// The format found by the first bytes.
     pub(super) fn kind(&self) -> Kind {
         self.kind
