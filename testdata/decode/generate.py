@@ -1,7 +1,7 @@
 """Writes the images of this folder and expected.txt: what Pillow reads from them.
 
 A line of expected.txt: file, width, height, CRC-32 of the alpha plane, CRC-32 of the RGBA pixels ("-" where decoders
-differ in colour by right: JPEG and lossy WebP). Alpha is that of numpy.array(Image.open(file).convert("RGBA"))[:, :, 3],
+differ in colour by right: lossy formats, 16-bit grey, colours under alpha 0). Alpha is that of numpy.array(Image.open(file).convert("RGBA"))[:, :, 3],
 except for the files named in SPECIFICATION, where Pillow drops or rounds what the PNG specification says; there
 it is computed from the samples. Run it in this folder; needs Pillow 13 and numpy.
 """
@@ -82,7 +82,7 @@ def save(name, data, specification=None):
             print(name, "differs from Pillow")
             SPECIFICATION[name] = True
         alpha = specification
-    lossy = name.endswith(".jpg") or "lossy" in name or name in SPECIFICATION or "grey_16" in name or "16bit" in name
+    lossy = name.endswith(".jpg") or "lossy" in name or "blended" in name or name in SPECIFICATION or "grey_16" in name or "16bit" in name
     colours = "-" if lossy else f"{zlib.crc32(rgba.tobytes()):08x}"
     height, width = alpha.shape
     expected[name] = f"{name} {width} {height} {zlib.crc32(alpha.astype(np.uint8).tobytes()):08x} {colours}"

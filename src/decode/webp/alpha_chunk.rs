@@ -3,10 +3,11 @@
 //! The chunk is a byte of flags and the alpha plane, either raw or as a lossless picture without its header whose green
 //! channel it is; both filtered (WebP container specification, "Alpha").
 
-use std::io::{BufRead, Cursor, Read, Seek};
+use std::io::{BufRead, Cursor, Seek};
 
 use image_webp::WebPDecoder;
 
+use super::bare_file;
 use super::container::Container;
 use crate::decode::source::Source;
 use crate::mesh::{AlphaPlane, Error, Result};
@@ -65,17 +66,8 @@ fn read_lossless<R: BufRead + Seek>(
     const HAS_ALPHA: u32 = 1 << 28;
     // Widths and heights of a VP8 picture have 14 bits, so these fit.
     let size_bits = (container.width - 1) | (container.height - 1) << 14 | HAS_ALPHA;
-    let picture_bytes = 5 + data_bytes as u32;
-    let padding = picture_bytes & 1;
-    let mut file = Vec::with_capacity(25 + data_bytes as usize + 1);
-    file.extend_from_slice(b"RIFF");
-    file.extend_from_slice(&(12 + picture_bytes + padding).to_le_bytes());
-    file.extend_from_slice(b"WEBPVP8L");
-    file.extend_from_slice(&picture_bytes.to_le_bytes());
-    file.push(0x2f);
-    file.extend_from_slice(&size_bits.to_le_bytes());
-    source.by_ref().take(data_bytes).read_to_end(&mut file).map_err(|e| source.read_fault(&e))?;
-
+    let [b0, b1, b2, b3] = size_bits.to_le_bytes();
+    let file = bare_file(source, *b"VP8L", &[0x2f, b0, b1, b2, b3], data_bytes)?;
     let mut watched = source.within(Cursor::new(&file[..]));
     let mut rgba = vec![0; container.width as usize * container.height as usize * 4];
     let decoded = WebPDecoder::new(&mut watched).and_then(|mut decoder| decoder.read_image(&mut rgba));

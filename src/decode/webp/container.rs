@@ -21,6 +21,8 @@ pub(super) struct Container {
     pub(super) has_alpha: bool,
     pub(super) is_animated: bool,
     pub(super) picture: Picture,
+    /// The picture's data, without its chunk header.
+    pub(super) data: Range<u64>,
     /// The data of the ALPH chunk: the alpha of a lossy picture.
     pub(super) alpha: Option<Range<u64>>,
 }
@@ -38,7 +40,7 @@ type Size = (u32, u32);
 /// The pictures and alpha among some sibling chunks.
 #[derive(Default)]
 struct Found {
-    picture: Option<(Picture, Size)>,
+    picture: Option<(Picture, Size, Range<u64>)>,
     alpha: Option<Range<u64>>,
     has_lossless_alpha: bool,
 }
@@ -58,11 +60,11 @@ impl Container {
         }
         let mut found = Found::default();
         found.look_at(source, name, &data, limits)?;
-        let Some((picture, (width, height))) = found.picture else {
+        let Some((picture, (width, height), data)) = found.picture else {
             return Err(source.fault("its first chunk is no picture"));
         };
         let has_alpha = found.has_lossless_alpha;
-        Ok(Self { width, height, has_alpha, is_animated: false, picture, alpha: None })
+        Ok(Self { width, height, has_alpha, is_animated: false, picture, data, alpha: None })
     }
 
     fn read_extended<R: BufRead + Seek>(
@@ -89,13 +91,13 @@ impl Container {
             }
         }
         let (found, size) = if is_animated { first_frame.unwrap_or_default() } else { (still, canvas) };
-        match found.picture {
-            None => Err(source.fault("it has no picture")),
-            Some((_, found)) if found != size => Err(source.fault("its picture has another size than its frame")),
-            Some((picture, _)) => {
-                Ok(Self { width: canvas.0, height: canvas.1, has_alpha, is_animated, picture, alpha: found.alpha })
-            }
+        let Some((picture, picture_size, data)) = found.picture else {
+            return Err(source.fault("it has no picture"));
+        };
+        if picture_size != size {
+            return Err(source.fault("its picture has another size than its frame"));
         }
+        Ok(Self { width: canvas.0, height: canvas.1, has_alpha, is_animated, picture, data, alpha: found.alpha })
     }
 }
 
@@ -129,7 +131,7 @@ impl Found {
     ) -> Result<()> {
         match &name {
             b"VP8 " if self.picture.is_none() => {
-                self.picture = Some((Picture::Lossy, read_lossy_size(source, data)?));
+                self.picture = Some((Picture::Lossy, read_lossy_size(source, data)?, data.clone()));
             }
             b"VP8L" if self.picture.is_none() => {
                 source.go_to(data.start)?;
@@ -138,7 +140,8 @@ impl Found {
                     return Err(source.fault("its lossless picture has no signature"));
                 }
                 let bits = u32::from_le_bytes(bits);
-                self.picture = Some((Picture::Lossless, (1 + (bits & 0x3fff), 1 + (bits >> 14 & 0x3fff))));
+                let size = (1 + (bits & 0x3fff), 1 + (bits >> 14 & 0x3fff));
+                self.picture = Some((Picture::Lossless, size, data.clone()));
                 self.has_lossless_alpha = bits >> 28 & 1 == 1;
             }
             b"ALPH" => {
@@ -146,7 +149,7 @@ impl Found {
             }
             _ => {}
         }
-        self.picture.map_or(Ok(()), |(_, size)| check_size(size, limits))
+        self.picture.as_ref().map_or(Ok(()), |(_, size, _)| check_size(*size, limits))
     }
 }
 

@@ -7,7 +7,7 @@
 mod alpha_chunk;
 mod container;
 
-use std::io::{BufRead, Seek};
+use std::io::{BufRead, Cursor, Read, Seek};
 
 use image_webp::{DecodingError, WebPDecoder};
 
@@ -72,7 +72,18 @@ struct Decoded {
 }
 
 fn decode<R: BufRead + Seek>(source: &mut Source<'_, R>, container: &Container) -> Result<Decoded> {
+    let is_plain = container.picture == Picture::Lossy && container.alpha.is_none() && !container.is_animated;
+    if is_plain {
+        // The decoder insists on an alpha chunk where a flag announces one; the picture alone has no flags.
+        source.go_to(container.data.start)?;
+        let file = bare_file(source, *b"VP8 ", &[], container.data.end - container.data.start)?;
+        return decode_file(&mut source.within(Cursor::new(&file[..])), container);
+    }
     source.go_to(0)?;
+    decode_file(source, container)
+}
+
+fn decode_file<R: BufRead + Seek>(source: &mut Source<'_, R>, container: &Container) -> Result<Decoded> {
     let mut read = || -> std::result::Result<Decoded, DecodingError> {
         let mut decoder = WebPDecoder::new(&mut *source)?;
         if decoder.dimensions() != (container.width, container.height) {
@@ -87,4 +98,24 @@ fn decode<R: BufRead + Seek>(source: &mut Source<'_, R>, container: &Container) 
         Err(DecodingError::IoError(error)) => Err(source.read_fault(&error)),
         Err(error) => Err(source.fault(error)),
     }
+}
+
+/// A file of one chunk, whose data is some bytes and then the next ones of the source.
+fn bare_file<R: BufRead + Seek>(
+    source: &mut Source<'_, R>,
+    name: [u8; 4],
+    first_bytes: &[u8],
+    source_bytes: u64,
+) -> Result<Vec<u8>> {
+    const HEADER_BYTES: usize = 20;
+    let data_bytes = first_bytes.len() as u32 + source_bytes as u32;
+    let mut file = Vec::with_capacity(HEADER_BYTES + data_bytes as usize);
+    file.extend_from_slice(b"RIFF");
+    file.extend_from_slice(&(12 + data_bytes).to_le_bytes());
+    file.extend_from_slice(b"WEBP");
+    file.extend_from_slice(&name);
+    file.extend_from_slice(&data_bytes.to_le_bytes());
+    file.extend_from_slice(first_bytes);
+    source.by_ref().take(source_bytes).read_to_end(&mut file).map_err(|e| source.read_fault(&e))?;
+    Ok(file)
 }
