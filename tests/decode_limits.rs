@@ -1,4 +1,5 @@
 //! Limits stand before the work, and the observer can end it.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
 use std::fs;
 use std::io::Cursor;
@@ -32,7 +33,7 @@ fn huge_headers() -> Vec<Vec<u8>> {
     };
     let (width, height) = (16000_u16, 15000_u16);
     let vp8 = [&[0x10, 0, 0, 0x9d, 1, 0x2a], &width.to_le_bytes()[..], &height.to_le_bytes()].concat();
-    let vp8l = (u32::from(width) - 1 | (u32::from(height) - 1) << 14).to_le_bytes();
+    let vp8l = ((u32::from(width) - 1) | ((u32::from(height) - 1) << 14)).to_le_bytes();
     let vp8x =
         [&[0x10, 0, 0, 0], &(u32::from(width)).to_le_bytes()[..3], &u32::from(height).to_le_bytes()[..3]].concat();
     let sof = [&[0xff, 0xd8, 0xff, 0xc0, 0, 11, 8], &height.to_be_bytes()[..], &width.to_be_bytes(), &[1, 1, 0x11, 0]]

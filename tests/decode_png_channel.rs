@@ -67,7 +67,7 @@ fn stored(data: &[u8]) -> Vec<u8> {
         a = (a + u32::from(*byte)) % 65521;
         b = (b + a) % 65521;
     }
-    stream.extend((b << 16 | a).to_be_bytes());
+    stream.extend(((b << 16) | a).to_be_bytes());
     stream
 }
 

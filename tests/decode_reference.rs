@@ -1,4 +1,5 @@
 //! What is decoded, against what Pillow reads from the same files (`testdata/decode/generate.py`).
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
 use std::fs;
 use std::io::Cursor;

@@ -20,7 +20,8 @@ use std::io::{BufRead, Seek};
 
 #[cfg(doc)]
 use crate::mesh::Error;
-use crate::mesh::{AlphaPlane, Observer, Result};
+use crate::mesh::observer::enter;
+use crate::mesh::{AlphaPlane, Observer, Result, Stage};
 
 pub use kind::Kind;
 pub use picture::Picture;
@@ -43,12 +44,13 @@ impl Default for Limits {
     }
 }
 
-/// Decodes the alpha plane of an image, reading `source` from its beginning.
+/// Decodes the alpha plane of an image, reading `source` from its beginning. Announces [`Stage::Decode`].
 ///
 /// # Errors
 /// [`Error::ImageFormat`] for none of the formats in [`Kind::ALL`], [`Error::ImageTooLarge`] over a limit,
 /// [`Error::ImageLoad`] for a file that is cut short or damaged, [`Error::Stopped`] if the observer asked for it.
 pub fn alpha_plane<R: BufRead + Seek>(source: R, limits: &Limits, observer: &dyn Observer) -> Result<AlphaPlane> {
+    enter(observer, Stage::Decode)?;
     let mut source = Source::open(source, limits, observer)?;
     match source.kind() {
         Kind::Png => png::alpha_plane(&mut source, limits),

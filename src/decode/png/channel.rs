@@ -1,7 +1,7 @@
 //! The fast path: a row's alpha channel out of its filtered bytes, without the colours.
 
 use super::header::{Colour, Header};
-use super::unfilter::{BLOCK, Corner, unfilter, unfilter_zeros};
+use super::unfilter::{BLOCK, Corner, unfilter, unfilter_block, unfilter_zeros};
 
 /// Where alpha lies in the bytes of a pixel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +53,7 @@ fn restore<const PIXEL: usize, const AT: usize>(filtered: &[u8], above: &[u8], v
             unfilter_zeros(filter, above, corner, values);
         } else {
             gather::<PIXEL, AT>(pixels, &mut differences);
-            unfilter(filter, &differences, above, corner, values);
+            unfilter_block(filter, &differences, above, corner, values);
         }
         corner = Corner { left: values[BLOCK - 1], above_left: above[BLOCK - 1] };
     }
