@@ -1,1 +1,67 @@
 //! Mesh to text or picture: one format a file, and the table of them.
+//!
+//! An exporter sees a finished [`Mesh`] and what is known of its [`Source`]. It reads no file, no clock and no
+//! environment, so equal input gives equal bytes.
+
+mod json;
+mod outline;
+mod svg;
+
+#[cfg(test)]
+mod sample;
+
+use crate::decode::Limits;
+use crate::mesh::{Mesh, Result};
+
+/// The engine's version as results carry it: equal image, parameters and version give equal bytes.
+pub const ENGINE_VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// What is known of the image that a mesh was made from. Everything is optional: `Source::default()` will do.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Source<'a> {
+    /// What to call the image in titles. Never part of `json`, so that a renamed image gives the same result.
+    pub name: &'a str,
+    /// The image file's bytes; [draughtsmen](Format::draws_image) put the mesh over it, the others never look.
+    pub bytes: Option<&'a [u8]>,
+    /// The limits under which `bytes` may be decoded.
+    pub limits: Limits,
+    /// SHA-256 of the image file, lower-case hexadecimal.
+    pub sha256: Option<&'a str>,
+    /// What the caller wants said beside the mesh's own warnings, such as unknown parameters.
+    pub warnings: &'a [String],
+}
+
+/// One format that a mesh can be written in.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Format {
+    /// What users call it.
+    pub name: &'static str,
+    /// What a file's name ends in, without the leading dot. A picture's is told apart from an input image's.
+    pub extension: &'static str,
+    /// The media type for HTTP.
+    pub media_type: &'static str,
+    /// What it is for, in one line.
+    pub about: &'static str,
+    /// Not fit for a terminal.
+    pub binary: bool,
+    /// Uses [`Source::bytes`]; without them the mesh is drawn alone.
+    pub draws_image: bool,
+    /// Writes the whole file.
+    ///
+    /// # Errors
+    /// Those of [`crate::decode::rgba`] where the image is drawn, and
+    /// [`Error::Internal`](crate::mesh::Error::Internal).
+    pub write: fn(&Mesh, &Source<'_>) -> Result<Vec<u8>>,
+}
+
+/// Every format; the first is the default.
+pub const FORMATS: &[Format] = &[json::FORMAT, outline::FORMAT, svg::FORMAT];
+
+impl Format {
+    /// The format of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<&'static Self> {
+        FORMATS.iter().find(|format| format.name == name)
+    }
+}

@@ -1,9 +1,25 @@
 //! From an alpha plane to a triangle mesh: [`build`] is the list of stages.
 
 pub mod alpha;
+mod blur;
+pub mod check;
+mod components;
+mod contour;
+mod edges;
 pub mod error;
+mod geometry;
+mod lattice;
+mod mask;
 pub mod observer;
+mod pack;
 pub mod parameters;
+mod polygon;
+mod refine;
+mod repair;
+mod simplify;
+mod triangulate;
+mod triangulation;
+mod uv;
 
 pub use alpha::AlphaPlane;
 pub use error::{Error, Result};
@@ -81,8 +97,59 @@ impl Default for MeshLimits {
     }
 }
 
-/// Makes a mesh from an alpha plane.
-pub fn build(alpha: &AlphaPlane, parameters: &MeshParameters, limits: &MeshLimits, observer: &dyn Observer) -> Result<Mesh> {
-    let _ = (alpha, parameters, limits, observer);
-    Err(Error::Internal("not built yet".into()))
+/// Makes a mesh from an alpha plane: the stages, in order.
+///
+/// The same plane and parameters give the same mesh on any machine and with any number of threads.
+///
+/// # Errors
+/// [`Error::ContourExtraction`] if nothing large enough is inside, [`Error::MeshTooLarge`] if refinement would exceed
+/// the limit, [`Error::Triangulation`] if the outline has no area, [`Error::Stopped`] if the observer asks for it.
+pub fn build(
+    alpha: &AlphaPlane,
+    parameters: &MeshParameters,
+    limits: &MeshLimits,
+    observer: &dyn Observer,
+) -> Result<Mesh> {
+    observer::enter(observer, Stage::Mask)?;
+    observer::enter(observer, Stage::Blur)?;
+    let mask = mask::threshold(alpha, parameters, observer)?;
+    observer::enter(observer, Stage::Contour)?;
+    let contour = contour::largest(&mask, parameters.min_contour_area, observer)?;
+    observer::enter(observer, Stage::Simplify)?;
+    let epsilon_px = simplify::epsilon_px(&contour, parameters);
+    let points = simplify::simplify(&contour, epsilon_px, observer)?;
+    observer::enter(observer, Stage::Triangulate)?;
+    let size = [alpha.width(), alpha.height()];
+    let outline = Outline { contour_points: contour.len(), epsilon_px, points };
+    let mut shape = polygon::triangulate(&contour, outline, size, observer)?;
+    refine::to_density(&mut shape, size, parameters, limits, observer)?;
+    let (triangulation, hull_length) = shape.triangulation.hull_first(shape.signed_area_px2 > 0.0);
+    observer::enter(observer, Stage::Uvs)?;
+    let uvs = uv::coordinates(&triangulation.vertices, alpha.width(), alpha.height());
+    observer::enter(observer, Stage::Edges)?;
+    let edges = edges::collect(&triangulation);
+    let mesh = Mesh {
+        width: alpha.width(),
+        height: alpha.height(),
+        components: vec![Component {
+            first_vertex: 0,
+            hull_length,
+            vertex_count: triangulation.vertices.len() as u32,
+            first_triangle: 0,
+            triangle_count: triangulation.triangles.len() as u32,
+        }],
+        vertices: triangulation.vertices,
+        triangles: triangulation.triangles,
+        uvs,
+        boundary_edges: edges.boundary,
+        internal_edges: edges.internal,
+        boundary_indices: (0..hull_length).collect(),
+        outline: shape.outline,
+        parameters: parameters.clone(),
+        warnings: shape.warnings,
+    };
+    #[cfg(debug_assertions)]
+    mesh.check().map_err(|fault| Error::Internal(fault.to_string()))?;
+    observer::enter(observer, Stage::Complete)?;
+    Ok(mesh)
 }

@@ -1,51 +1,106 @@
-//! The nine parameters of a mesh.
+//! The nine parameters of a mesh: their values, their table, and how they are read.
+
+mod lenient;
+mod read;
+mod table;
 
 use serde::Serialize;
+use serde_json::Value;
+
+pub use table::{Kind, PARAMETERS, Parameter};
+
+use super::error::Result;
 
 /// The nine parameters, in the specification's names and units.
+///
+/// The fields are public so that a caller may write a literal; [`check`](Self::check) finds what is out of range.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct MeshParameters {
-    /// 0.001 to 0.05
+    /// How closely the outline follows the shape. No unit. Range 0.001 to 0.05, default 0.01.
+    /// Higher keeps MORE detail: the simplification tolerance falls from 3 % to 0.2 % of the outline's length.
     pub detail_factor: f64,
-    /// 0 to 255
+    /// Alpha below this counts as fully transparent. Alpha units. Range 0 to 255, default 10.
+    /// Higher drops more of a soft edge; it acts before blur and [`binary_threshold`](Self::binary_threshold).
     pub alpha_threshold: u8,
-    /// 0 to 100
+    /// How much the outline is smoothed. No unit. Range 0 to 100, default 0.
+    /// Higher smooths MORE: the simplification tolerance grows up to five times.
     pub concave_factor: f64,
-    /// 0 to 100
+    /// How many inner vertices to add. No unit. Range 0 to 100, default 0.
+    /// 0 triangulates the outline alone; higher adds more and smaller triangles inside.
     pub internal_vertex_density: u32,
-    /// 1 to 21
+    /// Width of the box blur that closes gaps and rounds corners of the mask. In px. Range 1 to 21, default 1.
+    /// 1 does not blur; an even value is used as the next odd one, see [`blur_kernel`](Self::blur_kernel).
     pub blur_kernel_size: u32,
-    /// 0 to 255
+    /// After blur, a pixel is inside if its value is strictly above this. Alpha units. Range 0 to 255, default 128.
+    /// Higher shrinks the shape; 255 leaves nothing inside.
     pub binary_threshold: u8,
-    /// 1 to 1000
+    /// Shapes with a smaller contour are ignored. In px2. Range 1 to 1000, default 10.
+    /// Higher ignores larger specks; if nothing is left, that is an error.
     pub min_contour_area: f64,
-    /// 100 to 10000
+    /// Triangles per step of `internal_vertex_density` on the whole image. No unit. Range 100 to 10000, default 1000.
+    /// Higher makes smaller triangles: none exceeds width * height / (density * this).
     pub density_scaling_factor: f64,
-    /// 0.1 to 100
+    /// The largest allowed triangle area is never set below this. In px2. Range 0.1 to 100, default 1.
+    /// Higher makes fewer triangles where the density asks for very small ones.
     pub min_triangle_area: f64,
 }
 
 impl Default for MeshParameters {
     fn default() -> Self {
         Self {
-            detail_factor: 0.01,
-            alpha_threshold: 10,
-            concave_factor: 0.0,
-            internal_vertex_density: 0,
-            blur_kernel_size: 1,
-            binary_threshold: 128,
-            min_contour_area: 10.0,
-            density_scaling_factor: 1000.0,
-            min_triangle_area: 1.0,
+            detail_factor: table::DETAIL_FACTOR.default,
+            alpha_threshold: table::ALPHA_THRESHOLD.default as u8,
+            concave_factor: table::CONCAVE_FACTOR.default,
+            internal_vertex_density: table::INTERNAL_VERTEX_DENSITY.default as u32,
+            blur_kernel_size: table::BLUR_KERNEL_SIZE.default as u32,
+            binary_threshold: table::BINARY_THRESHOLD.default as u8,
+            min_contour_area: table::MIN_CONTOUR_AREA.default,
+            density_scaling_factor: table::DENSITY_SCALING_FACTOR.default,
+            min_triangle_area: table::MIN_TRIANGLE_AREA.default,
         }
     }
 }
 
 impl MeshParameters {
-    /// Reads parameters from a JSON object as pydantic would: an integer may come as `20.0` or `"20"`, a number as
-    /// `"0.02"`; null means absent. Returns the parameters and a warning for each unknown name.
-    pub fn from_json(value: &serde_json::Value) -> super::Result<(Self, Vec<String>)> {
-        let _ = value;
-        Err(super::Error::Internal("not built yet".into()))
+    /// Reads parameters from a JSON object as pydantic 2 does in its lax mode: an integer may come as `20.0`, `"20"` or
+    /// `true`, a number as `"0.02"`; null means absent, and absent means the default. Returns the parameters and a
+    /// warning for each unknown name, with the nearest known one.
+    ///
+    /// # Errors
+    /// [`Error::Parameters`](super::Error::Parameters) with every violation at once, in the order of [`PARAMETERS`].
+    ///
+    /// ```
+    /// use spinelift::mesh::MeshParameters;
+    /// let given = serde_json::json!({ "detail_factor": "0.02", "blur_kernel": 5 });
+    /// let (parameters, warnings) = MeshParameters::from_json(&given)?;
+    /// assert_eq!(parameters.detail_factor, 0.02);
+    /// assert!(warnings[0].contains("blur_kernel_size"));
+    /// # Ok::<(), spinelift::mesh::Error>(())
+    /// ```
+    pub fn from_json(value: &Value) -> Result<(Self, Vec<String>)> {
+        read::from_json(value)
+    }
+
+    /// Reads `NAME=VALUE` assignments on top of a JSON object of parameters; `{}` and null are no parameters at all.
+    /// Later assignments win over earlier ones, and all of them over the object.
+    ///
+    /// # Errors
+    /// As [`from_json`](Self::from_json), with a violation also for each assignment that has no `=`.
+    pub fn from_assignments<S: AsRef<str>>(base: &Value, assignments: &[S]) -> Result<(Self, Vec<String>)> {
+        read::from_assignments(base, assignments)
+    }
+
+    /// Checks values that did not come through [`from_json`](Self::from_json).
+    ///
+    /// # Errors
+    /// [`Error::Parameters`](super::Error::Parameters) with every value that is out of range or not a number.
+    pub fn check(&self) -> Result<()> {
+        read::check(self)
+    }
+
+    /// The blur's width in px as it is used: odd, so that it has a middle; 1 does not blur.
+    #[must_use]
+    pub fn blur_kernel(&self) -> u32 {
+        self.blur_kernel_size | 1
     }
 }

@@ -1,0 +1,186 @@
+//! `spinelift mesh`: the arguments, and the run as a list of steps.
+
+use std::fs;
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Args;
+use clap::builder::PossibleValuesParser;
+use serde_json::Value;
+use spinelift::decode::Limits;
+use spinelift::export::{FORMATS, Format};
+use spinelift::mesh::{MeshLimits, MeshParameters};
+
+use super::batch::{self, Outcome};
+use super::convert::Order;
+use super::input::{self, Input, Inputs};
+use super::output::{self, Target};
+use super::{EXIT_IMAGE_FAILED, Usage, help, is_closed_pipe, save, say};
+
+/// Turn images into meshes
+///
+/// Reads PNG, WebP, JPEG, GIF and BMP, told apart by their content. The shape is where the alpha channel says so; a
+/// mesh covers the largest connected shape. One image gives its result on standard output, several or a folder give one
+/// file each.
+#[derive(Debug, Args)]
+#[command(after_help = "`--help` has examples, the parameters and the exit status.", after_long_help = help::after_mesh())]
+pub(super) struct MeshArgs {
+    /// Image files, folders, or `-` for standard input
+    ///
+    /// A folder stands for the images directly in it, by extension; hidden files and `*.mesh.png` are left out.
+    #[arg(required = true, value_name = "IMAGE")]
+    images: Vec<PathBuf>,
+
+    /// Where the result goes: a file, a folder, or `-` for standard output
+    ///
+    /// Several images, or a folder of them, go into a folder, which is made if need be; without -o each result lies
+    /// beside its image. `hero.png` gives `hero.json`; if `hero.webp` is there too, `hero.png.json` and
+    /// `hero.webp.json`. Existing results are replaced, each at once; an input never is.
+    #[arg(short, long, value_name = "FILE|DIR|-")]
+    output: Option<PathBuf>,
+
+    /// What to write; by default what the name after -o says, else json
+    #[arg(short, long, value_parser = PossibleValuesParser::new(help::format_names()))]
+    format: Option<String>,
+
+    /// Set one parameter; may be repeated, wins over --params
+    #[arg(short, long, value_name = "NAME=VALUE")]
+    set: Vec<String>,
+
+    /// Read parameters from a JSON object such as {"detail_factor": 0.02}
+    #[arg(short, long, value_name = "FILE.json")]
+    params: Option<PathBuf>,
+
+    /// Threads to use, all cores by default
+    #[arg(short, long, value_name = "N", value_parser = at_least_one)]
+    jobs: Option<usize>,
+
+    /// Report how long each stage took, one JSON line per image on standard error
+    ///
+    /// The file is in memory, images run one after the other on one thread each, and the figures are medians over
+    /// --repeat, in ms. `total` runs from the file's bytes to the result's bytes; `mask` includes the blur. The file's
+    /// SHA-256 is outside of it, under `sha256_ms`: elsewhere it is computed beside the decoding.
+    #[arg(long, conflicts_with = "jobs")]
+    timings: bool,
+
+    /// How often to run each image for --timings
+    #[arg(long, value_name = "N", default_value = "1", requires = "timings", value_parser = at_least_one)]
+    repeat: usize,
+
+    /// Say nothing on standard error but failures and timings
+    #[arg(short, long)]
+    quiet: bool,
+
+    /// Refuse images wider or taller than this, in px
+    #[arg(long, value_name = "PX", default_value_t = Limits::default().max_width)]
+    max_dimension: u32,
+
+    /// Refuse larger files, in bytes
+    #[arg(long, value_name = "BYTES", default_value_t = Limits::default().max_bytes)]
+    max_bytes: u64,
+
+    /// Refuse parameters that would make more triangles than this
+    #[arg(long, value_name = "N", default_value_t = MeshLimits::default().max_triangles)]
+    max_triangles: u64,
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|number| *number >= 1).ok_or_else(|| "must be a whole number from 1".into())
+}
+
+/// Makes every mesh, then says what failed.
+pub(super) fn run(args: &MeshArgs) -> anyhow::Result<ExitCode> {
+    let order = args.order()?;
+    let inputs = input::find(&args.images)?;
+    let targets = output::plan(&inputs, args.output.as_deref(), order.format)?;
+    refuse_binary_on_terminal(order.format, &targets)?;
+    if !args.quiet {
+        order.warnings.iter().for_each(|warning| say(format_args!("warning: {warning}")));
+    }
+    let outcomes = args.make(&order, &inputs, &targets)?;
+    Ok(args.report(&inputs, &outcomes))
+}
+
+impl MeshArgs {
+    fn order(&self) -> anyhow::Result<Order> {
+        let (parameters, warnings) = self.parameters()?;
+        let format = match &self.format {
+            Some(name) => Format::named(name),
+            None => self.output.as_deref().and_then(output::format_of_name).or(FORMATS.first()),
+        };
+        Ok(Order {
+            format: format.context("no such format")?,
+            parameters,
+            warnings,
+            limits: Limits { max_width: self.max_dimension, max_height: self.max_dimension, max_bytes: self.max_bytes },
+            mesh_limits: MeshLimits { max_triangles: self.max_triangles },
+        })
+    }
+
+    fn parameters(&self) -> anyhow::Result<(MeshParameters, Vec<String>)> {
+        let base = self.params.as_deref().map_or(Ok(Value::Null), read_json)?;
+        MeshParameters::from_assignments(&base, &self.set).map_err(|error| Usage(error.to_string()).into())
+    }
+
+    fn make(&self, order: &Order, inputs: &Inputs, targets: &[Target]) -> anyhow::Result<Vec<Outcome>> {
+        let threads = if self.timings { Some(1) } else { self.jobs };
+        let progress = batch::progress(inputs.images.len(), self.quiet || self.timings);
+        batch::run(&inputs.images, targets, threads, &progress, |image, target| self.make_one(order, image, target))
+    }
+
+    fn make_one(&self, order: &Order, image: &Input, target: &Target) -> Outcome {
+        let converted = if self.timings {
+            let (converted, line) = order.convert_timed(image, self.repeat)?;
+            writeln!(io::stderr().lock(), "{line}").context("cannot write to standard error")?;
+            converted
+        } else {
+            order.convert(image)?
+        };
+        match target {
+            Target::Stdout => save::to_stdout(&converted.bytes).context("cannot write to standard output")?,
+            Target::File(path) => save::to_file(path, &converted.bytes)
+                .with_context(|| format!("cannot write {}; is the folder there and writable?", path.display()))?,
+        }
+        Ok(converted.warnings)
+    }
+
+    fn report(&self, inputs: &Inputs, outcomes: &[Outcome]) -> ExitCode {
+        let mut failed = 0;
+        for (image, outcome) in inputs.images.iter().zip(outcomes) {
+            match outcome {
+                Ok(_) if self.quiet => {}
+                Ok(warnings) => warnings.iter().for_each(|warning| say(format_args!("{image}: warning: {warning}"))),
+                Err(error) if is_closed_pipe(error) => {}
+                Err(error) => {
+                    failed += 1;
+                    say(format_args!("{image}: {error:#}"));
+                }
+            }
+        }
+        let all = outcomes.len();
+        if inputs.is_batch && failed > 0 {
+            say(format_args!("{failed} of {all} images failed, the others are done"));
+        } else if inputs.is_batch && !self.quiet {
+            say(format_args!("{all} of {all} images done"));
+        }
+        if failed > 0 { ExitCode::from(EXIT_IMAGE_FAILED) } else { ExitCode::SUCCESS }
+    }
+}
+
+fn read_json(path: &Path) -> anyhow::Result<Value> {
+    let shown = path.display();
+    let text = fs::read(path).map_err(|error| Usage(format!("the parameter file {shown} cannot be read: {error}")))?;
+    let value = serde_json::from_slice(&text);
+    value.map_err(|error| Usage(format!("the parameter file {shown} is not JSON: {error}")).into())
+}
+
+fn refuse_binary_on_terminal(format: &Format, targets: &[Target]) -> anyhow::Result<()> {
+    if format.binary && targets.contains(&Target::Stdout) && io::stdout().is_terminal() {
+        let Format { name, extension, .. } = format;
+        let advice = format!("add -o NAME.{extension}, or a pipe after the command");
+        return Err(Usage(format!("{name} does not belong on a terminal; {advice}")).into());
+    }
+    Ok(())
+}

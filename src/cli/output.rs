@@ -1,0 +1,182 @@
+//! Where each result goes, decided before anything is computed: no input is overwritten, no result by another.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use spinelift::export::Format;
+
+use super::Usage;
+use super::input::{Input, Inputs};
+
+/// Where one result goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Target {
+    Stdout,
+    File(PathBuf),
+}
+
+impl Target {
+    fn folder(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) => path.parent().filter(|folder| !folder.as_os_str().is_empty()),
+            Self::Stdout => None,
+        }
+    }
+}
+
+/// One target per image, in order; their folders exist afterwards.
+pub(super) fn plan(inputs: &Inputs, to: Option<&Path>, format: &Format) -> anyhow::Result<Vec<Target>> {
+    let images = &inputs.images;
+    let targets = match to {
+        Some(path) if path.as_os_str() == "-" && !inputs.is_batch => vec![Target::Stdout],
+        Some(path) if path.as_os_str() == "-" => {
+            return Err(Usage("standard output takes one image; give a folder with -o for several".into()).into());
+        }
+        Some(path) if is_device(path) => vec![Target::File(path.to_owned()); images.len()],
+        Some(path) if inputs.is_batch || path.is_dir() || ends_with_separator(path) => in_folder(images, path, format)?,
+        Some(path) => vec![Target::File(path.to_owned())],
+        None if inputs.is_batch => named_after(images, None, format)?,
+        None => vec![Target::Stdout],
+    };
+    refuse_to_overwrite_inputs(images, &targets)?;
+    create_folders(&targets)?;
+    Ok(targets)
+}
+
+/// The format that a file's name asks for, so that `-o hero.svg` needs no `--format`.
+pub(super) fn format_of_name(path: &Path) -> Option<&'static Format> {
+    let name = path.file_name()?.to_string_lossy().to_lowercase();
+    let fits = |format: &&Format| name.ends_with(&format!(".{}", format.extension));
+    let by_extension = spinelift::export::FORMATS.iter().filter(fits).max_by_key(|format| format.extension.len());
+    by_extension.or_else(|| Format::named(name.rsplit_once('.')?.1))
+}
+
+fn in_folder(images: &[Input], folder: &Path, format: &Format) -> anyhow::Result<Vec<Target>> {
+    if folder.exists() && !folder.is_dir() {
+        let folder = folder.display();
+        return Err(Usage(format!("{folder} is a file; several results need a folder, give another -o")).into());
+    }
+    named_after(images, Some(folder), format)
+}
+
+fn create_folders(targets: &[Target]) -> anyhow::Result<()> {
+    let folders: HashSet<&Path> = targets.iter().filter_map(Target::folder).collect();
+    for folder in folders {
+        fs::create_dir_all(folder).with_context(|| format!("cannot create the folder {}", folder.display()))?;
+    }
+    Ok(())
+}
+
+/// `hero.png` gives `hero.json`, unless `hero.webp` is there too: then `hero.png.json` and `hero.webp.json`.
+fn named_after(images: &[Input], folder: Option<&Path>, format: &Format) -> anyhow::Result<Vec<Target>> {
+    let name = |image: &Input, whole: bool| {
+        let file_name = image.file_name();
+        let stem =
+            if whole { file_name.as_str() } else { file_name.rsplit_once('.').map_or(&*file_name, |(stem, _)| stem) };
+        let beside = match image {
+            Input::File(path) => path.parent().unwrap_or(Path::new("")),
+            Input::Stdin => Path::new(""),
+        };
+        // A dot file has no stem.
+        let stem = if stem.is_empty() { &file_name } else { stem };
+        folder.unwrap_or(beside).join(format!("{stem}.{}", format.extension))
+    };
+    // Upper and lower case are one on many disks.
+    let key = |path: &Path| path.to_string_lossy().to_lowercase();
+    let mut uses: HashMap<String, usize> = HashMap::new();
+    for image in images {
+        *uses.entry(key(&name(image, false))).or_default() += 1;
+    }
+    let mut taken: HashMap<String, &Input> = HashMap::new();
+    let mut targets = Vec::with_capacity(images.len());
+    for image in images {
+        let short = name(image, false);
+        let path = if uses.get(&key(&short)).copied() == Some(1) { short } else { name(image, true) };
+        if let Some(other) = taken.insert(key(&path), image) {
+            let path = path.display();
+            let advice = "run one folder at a time, each with its own -o";
+            return Err(Usage(format!("{other} and {image} would both be written to {path}; {advice}")).into());
+        }
+        targets.push(Target::File(path));
+    }
+    Ok(targets)
+}
+
+fn refuse_to_overwrite_inputs(images: &[Input], targets: &[Target]) -> anyhow::Result<()> {
+    let real = |path: &Path| fs::canonicalize(path).ok();
+    let read: HashSet<PathBuf> = images
+        .iter()
+        .filter_map(|image| match image {
+            Input::File(path) if path.is_file() => real(path),
+            _ => None,
+        })
+        .collect();
+    for target in targets {
+        if let Target::File(path) = target
+            && real(path).is_some_and(|path| read.contains(&path))
+        {
+            let path = path.display();
+            return Err(Usage(format!("{path} is an input and would be overwritten; give another -o")).into());
+        }
+    }
+    Ok(())
+}
+
+fn is_device(path: &Path) -> bool {
+    path.metadata().is_ok_and(|meta| !meta.is_file() && !meta.is_dir())
+}
+
+fn ends_with_separator(path: &Path) -> bool {
+    path.as_os_str().to_string_lossy().ends_with(std::path::is_separator)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(images: &[&str], folder: Option<&str>) -> anyhow::Result<Vec<String>> {
+        let images: Vec<Input> = images.iter().map(|path| Input::File(path.into())).collect();
+        let format = Format::named("json").unwrap();
+        let targets = named_after(&images, folder.map(Path::new), format)?;
+        let show = |target: &Target| match target {
+            Target::File(path) => path.to_string_lossy().replace('\\', "/"),
+            Target::Stdout => "-".into(),
+        };
+        Ok(targets.iter().map(show).collect())
+    }
+
+    #[test]
+    fn results_lie_beside_their_images_when_no_folder_is_given() {
+        assert_eq!(names(&["a/hero.png", "b/hero.png", "x"], None).unwrap(), ["a/hero.json", "b/hero.json", "x.json"]);
+    }
+
+    #[test]
+    fn whole_names_are_kept_when_stems_collide() {
+        let got = names(&["hero.png", "Hero.webp", "cat.v2.png"], Some("out")).unwrap();
+        assert_eq!(got, ["out/hero.png.json", "out/Hero.webp.json", "out/cat.v2.json"]);
+    }
+
+    #[test]
+    fn equal_names_from_two_folders_are_refused() {
+        let error = names(&["a/hero.png", "b/hero.png"], Some("out")).unwrap_err();
+        assert!(error.is::<Usage>());
+        assert!(error.to_string().contains("a/hero.png and b/hero.png would both be written to"), "{error}");
+    }
+
+    #[test]
+    fn dot_files_keep_their_name() {
+        assert_eq!(names(&[".png"], None).unwrap(), [".png.json"]);
+    }
+
+    #[test]
+    fn formats_are_told_by_the_output_name() {
+        let format = |name: &str| format_of_name(Path::new(name)).map(|format| format.name);
+        assert_eq!(format("a.json"), Some("json"));
+        assert_eq!(format("a.outline.json"), Some("outline"));
+        assert_eq!(format("dir/a.SVG"), Some("svg"));
+        assert_eq!(format("a.png"), Some("png"));
+        assert_eq!((format("a"), format("a.txt"), format("-")), (None, None, None));
+    }
+}

@@ -1,0 +1,133 @@
+//! Where the time goes: the clock behind `--timings`.
+
+use std::io::Cursor;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde_json::{Map, Value, json};
+use spinelift::decode;
+use spinelift::mesh::{self, Observer, Stage};
+
+use super::convert::{self, Converted, Order};
+use super::input::Input;
+
+/// The keys of `ms`, in order; the last but one stage is the exporter's, which the engine does not announce.
+const KEYS: [&str; 9] = ["decode", "mask", "contour", "simplify", "triangulate", "uvs", "edges", "export", "total"];
+
+/// When each stage began.
+#[derive(Default)]
+struct Clock {
+    starts: Mutex<Vec<(Stage, Instant)>>,
+}
+
+impl Observer for Clock {
+    fn stage(&self, stage: Stage) {
+        self.starts.lock().unwrap_or_else(PoisonError::into_inner).push((stage, Instant::now()));
+    }
+}
+
+/// Times per key of [`KEYS`].
+type Run = [Duration; KEYS.len()];
+
+impl Order {
+    /// As [`convert`](Order::convert), `repeat` times over, from bytes in memory. Returns the last result and the line
+    /// to report.
+    pub(super) fn convert_timed(&self, image: &Input, repeat: usize) -> anyhow::Result<(Converted, String)> {
+        let bytes = convert::read(image, &self.limits)?;
+        let name = image.file_name();
+        let start = Instant::now();
+        let sha256 = convert::hex_sha256(&bytes[..])?;
+        let sha256_time = start.elapsed();
+        let (mut converted, run) = self.run(&bytes, &name, &sha256)?;
+        let mut runs = vec![run];
+        for _ in 1..repeat {
+            let (again, run) = self.run(&bytes, &name, &sha256)?;
+            runs.push(run);
+            converted = again;
+        }
+        let line = json!({ "image": name, "ms": medians(&runs), "sha256_ms": milliseconds(sha256_time) });
+        Ok((converted, line.to_string()))
+    }
+
+    fn run(&self, bytes: &[u8], name: &str, sha256: &str) -> anyhow::Result<(Converted, Run)> {
+        let clock = Clock::default();
+        let start = Instant::now();
+        let alpha = decode::alpha_plane(Cursor::new(bytes), &self.limits, &clock)?;
+        let mesh = mesh::build(&alpha, &self.parameters, &self.mesh_limits, &clock)?;
+        let export = Instant::now();
+        let text = (self.format.write)(&mesh, &self.source(name, Some(bytes), sha256))?;
+        let end = Instant::now();
+        let starts = clock.starts.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut run = stages(start, &starts, export);
+        run[KEYS.len() - 2] = end - export;
+        run[KEYS.len() - 1] = end - start;
+        Ok((Converted { bytes: text, warnings: mesh.warnings }, run))
+    }
+}
+
+/// Each stage lasts until the next begins, so that no time falls between two; what comes before the first is decoding.
+fn stages(start: Instant, starts: &[(Stage, Instant)], end: Instant) -> Run {
+    let mut run = Run::default();
+    let ends = starts.iter().map(|(_, at)| *at).chain([end]);
+    let begins = [(Stage::Decode, start)].into_iter().chain(starts.iter().copied());
+    for ((stage, begin), end) in begins.zip(ends) {
+        run[column(stage)] += end - begin;
+    }
+    run
+}
+
+fn column(stage: Stage) -> usize {
+    match stage {
+        Stage::Decode => 0,
+        Stage::Mask | Stage::Blur => 1,
+        Stage::Contour => 2,
+        Stage::Simplify => 3,
+        Stage::Triangulate => 4,
+        Stage::Uvs => 5,
+        // Whatever is done after the last stage that was announced.
+        _ => 6,
+    }
+}
+
+fn medians(runs: &[Run]) -> Map<String, Value> {
+    let median = |column: usize| {
+        let mut times: Vec<Duration> = runs.iter().map(|run| run[column]).collect();
+        times.sort_unstable();
+        let middle = times.len() / 2;
+        if times.len() % 2 == 1 { times[middle] } else { (times[middle - 1] + times[middle]) / 2 }
+    };
+    KEYS.iter().enumerate().map(|(column, key)| ((*key).to_owned(), milliseconds(median(column)))).collect()
+}
+
+/// To the microsecond.
+fn milliseconds(time: Duration) -> Value {
+    json!((time.as_secs_f64() * 1e6).round() / 1e3)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_moment_belongs_to_one_stage() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let starts = [
+            (Stage::Decode, at(1)),
+            (Stage::Mask, at(10)),
+            (Stage::Blur, at(12)),
+            (Stage::Contour, at(15)),
+            (Stage::Edges, at(20)),
+            (Stage::Complete, at(21)),
+        ];
+        let run = stages(start, &starts, at(22)).map(|time| time.as_millis());
+        assert_eq!(run, [10, 5, 5, 0, 0, 0, 2, 0, 0]);
+    }
+
+    #[test]
+    fn medians_are_taken_per_key() {
+        let run = |ms| Run::from([Duration::from_millis(ms); KEYS.len()]);
+        assert_eq!(medians(&[run(9), run(1), run(2)])["total"], json!(2.0));
+        assert_eq!(medians(&[run(9), run(1), run(2), run(3)])["decode"], json!(2.5));
+    }
+}

@@ -1,0 +1,190 @@
+//! The mesh drawn over its sprite as SVG: for eyes, at any zoom.
+
+use std::fmt::{self, Write};
+
+use super::{Format, Source};
+use crate::mesh::{Error, Mesh, Result};
+
+pub(super) const FORMAT: Format = Format {
+    name: "svg",
+    extension: "svg",
+    media_type: "image/svg+xml",
+    about: "the mesh drawn over the sprite, which is embedded",
+    binary: false,
+    draws_image: true,
+    write,
+};
+
+/// Small sprites are shown enlarged to about this many px, so that the strokes do not cover them.
+const SHOWN_PX: u32 = 1024;
+
+/// Up to this size pixels are shown as squares; over it, smoothing looks better.
+const PIXEL_ART_PX: u32 = 256;
+
+fn write(mesh: &Mesh, source: &Source<'_>) -> Result<Vec<u8>> {
+    let mut text =
+        String::with_capacity(4096 + source.bytes.map_or(0, <[u8]>::len) * 4 / 3 + mesh.triangles.len() * 64);
+    draw(&mut text, mesh, source).map_err(|error| Error::Internal(error.to_string()))?;
+    Ok(text.into_bytes())
+}
+
+fn draw(out: &mut String, mesh: &Mesh, source: &Source<'_>) -> fmt::Result {
+    let (width, height) = (mesh.width, mesh.height);
+    let zoom = (SHOWN_PX / width.max(height)).max(1);
+    let (shown_width, shown_height) = (u64::from(width) * u64::from(zoom), u64::from(height) * u64::from(zoom));
+    writeln!(
+        out,
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{shown_width}\" height=\"{shown_height}\" \
+         viewBox=\"0 0 {width} {height}\">"
+    )?;
+    let (vertices, triangles) = (mesh.vertices.len(), mesh.triangles.len());
+    writeln!(out, "<title>{}: {vertices} vertices, {triangles} triangles</title>", Escaped(source.name))?;
+    backdrop(out, 8.0 / f64::from(zoom))?;
+    if let Some((bytes, media_type)) = source.bytes.and_then(|bytes| Some((bytes, media_type(bytes)?))) {
+        let smoothing = if width.max(height) <= PIXEL_ART_PX { "pixelated" } else { "auto" };
+        // The mesh lies over pixels as they are stored; a viewer would turn a JPEG as its EXIF says.
+        write!(
+            out,
+            "<image width=\"{width}\" height=\"{height}\" preserveAspectRatio=\"none\" \
+             style=\"image-rendering:{smoothing};image-orientation:none\" href=\"data:{media_type};base64,"
+        )?;
+        base64(out, bytes);
+        writeln!(out, "\"/>")?;
+    }
+    strokes(out, mesh)?;
+    writeln!(out, "</svg>")
+}
+
+/// A soft checkerboard: transparent parts are seen as such, and neither light nor dark art vanishes in it.
+fn backdrop(out: &mut String, square: f64) -> fmt::Result {
+    let period = square * 2.0;
+    writeln!(
+        out,
+        "<pattern id=\"checks\" width=\"{period}\" height=\"{period}\" patternUnits=\"userSpaceOnUse\">\
+         <path fill=\"#9a9a9a\" d=\"M0 0h{period}v{period}h-{period}z\"/>\
+         <path fill=\"#8c8c8c\" d=\"M0 0h{square}v{period}h{square}v-{square}h-{period}z\"/></pattern>\n\
+         <rect width=\"100%\" height=\"100%\" fill=\"url(#checks)\"/>"
+    )
+}
+
+/// Every line twice, dark below light, so that it shows on any art. Widths are px of the screen at every zoom.
+fn strokes(out: &mut String, mesh: &Mesh) -> fmt::Result {
+    writeln!(
+        out,
+        "<style>path.l{{fill:none;vector-effect:non-scaling-stroke;stroke-linejoin:round;stroke-linecap:round}}</style>\n<defs>"
+    )?;
+    edges(out, "wire", mesh, &mesh.internal_edges)?;
+    edges(out, "hull", mesh, &mesh.boundary_edges)?;
+    // A line of no length with round ends is a dot whose size does not scale.
+    write!(out, "<path id=\"dots\" class=\"l\" d=\"")?;
+    for [x, y] in &mesh.vertices {
+        write!(out, "M{x} {y}h0")?;
+    }
+    writeln!(out, "\"/>\n</defs>")?;
+    for (id, colour, width) in [
+        ("wire", "#00000080", 2.5),
+        ("wire", "#66e0ff", 1.0),
+        ("hull", "#000000b0", 5.0),
+        ("hull", "#ffd23f", 2.5),
+        ("dots", "#000000c0", 7.0),
+        ("dots", "#ffffff", 4.5),
+    ] {
+        writeln!(out, "<use href=\"#{id}\" stroke=\"{colour}\" stroke-width=\"{width}\"/>")?;
+    }
+    Ok(())
+}
+
+fn edges(out: &mut String, id: &str, mesh: &Mesh, edges: &[[u32; 2]]) -> fmt::Result {
+    write!(out, "<path id=\"{id}\" class=\"l\" d=\"")?;
+    for &[a, b] in edges {
+        if let (Some([ax, ay]), Some([bx, by])) = (mesh.vertices.get(a as usize), mesh.vertices.get(b as usize)) {
+            write!(out, "M{ax} {ay}L{bx} {by}")?;
+        }
+    }
+    writeln!(out, "\"/>")
+}
+
+/// Only what browsers draw may be embedded, whatever the bytes claim to be.
+fn media_type(bytes: &[u8]) -> Option<&'static str> {
+    match bytes {
+        [0x89, b'P', b'N', b'G', ..] => Some("image/png"),
+        [0xff, 0xd8, ..] => Some("image/jpeg"),
+        [b'G', b'I', b'F', b'8', ..] => Some("image/gif"),
+        [b'R', b'I', b'F', b'F', ..] => Some("image/webp"),
+        [b'B', b'M', ..] => Some("image/bmp"),
+        _ => None,
+    }
+}
+
+/// RFC 4648, section 4.
+fn base64(out: &mut String, bytes: &[u8]) {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    for group in bytes.chunks(3) {
+        let byte = |i: usize| u32::from(group.get(i).copied().unwrap_or(0));
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for place in 0..4 {
+            let digit = DIGITS[(bits >> (18 - 6 * place) & 63) as usize];
+            out.push(if place > group.len() { '=' } else { char::from(digit) });
+        }
+    }
+}
+
+/// Text fit for XML content.
+struct Escaped<'a>(&'a str);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for c in self.0.chars() {
+            match c {
+                '&' => f.write_str("&amp;")?,
+                '<' => f.write_str("&lt;")?,
+                '>' => f.write_str("&gt;")?,
+                // XML 1.0 has no way to write control characters.
+                c if c.is_control() => f.write_char('\u{fffd}')?,
+                c => f.write_char(c)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::sample;
+
+    #[test]
+    fn base64_pads_as_the_rfc_says() {
+        let encode = |text: &str| {
+            let mut out = String::new();
+            base64(&mut out, text.as_bytes());
+            out
+        };
+        let vectors = ["", "f", "fo", "foo", "foob", "fooba", "foobar"].map(encode);
+        assert_eq!(vectors, ["", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy"]);
+    }
+
+    #[test]
+    fn names_are_escaped_in_the_title() {
+        let source = Source { name: "<a>&\u{1b}b", ..Source::default() };
+        let text = String::from_utf8(write(&sample::mesh(), &source).unwrap()).unwrap();
+        assert!(text.contains("<title>&lt;a&gt;&amp;\u{fffd}b: 5 vertices, 4 triangles</title>"), "{text}");
+    }
+
+    #[test]
+    fn only_images_are_embedded() {
+        let page = Source { bytes: Some(b"<html>"), ..Source::default() };
+        let image = Source { bytes: Some(b"GIF89a"), ..Source::default() };
+        let draw = |source| String::from_utf8(write(&sample::mesh(), &source).unwrap()).unwrap();
+        assert!(!draw(page).contains("<image"));
+        assert!(draw(image).contains("href=\"data:image/gif;base64,R0lGODlh\""));
+    }
+
+    #[test]
+    fn every_edge_and_vertex_is_drawn() {
+        let text = String::from_utf8(write(&sample::mesh(), &Source::default()).unwrap()).unwrap();
+        assert_eq!(text.matches('L').count(), 8);
+        assert_eq!(text.matches("h0M").count() + text.matches("h0\"").count(), 5);
+        assert!(text.contains("viewBox=\"0 0 16 10\"") && text.contains("width=\"1024\""));
+    }
+}

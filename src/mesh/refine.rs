@@ -1,0 +1,418 @@
+//! Refinement: no triangle over the largest area, and none flatter than its outline forces it to be.
+//!
+//! Three steps. Long pieces of the boundary are split evenly; the inside is filled from a [`Lattice`] of about the
+//! asked size; what then is still too large or too flat is repaired by Delaunay refinement: a vertex at the triangle's
+//! circumcentre, or nearer (Üngör, Off-centers, 2009), or in the middle of a piece of the boundary that stands in
+//! between (Ruppert, A Delaunay Refinement Algorithm, 1995). The lattice does most of the work for a tenth of the
+//! price, and gives better triangles than refinement alone.
+
+use super::MeshLimits;
+use super::error::{Error, Result};
+use super::geometry::{Point, cross, distance2, dot, lerp, minus};
+use super::lattice::Lattice;
+use super::observer::{Observer, Stage, check_stop};
+use super::parameters::MeshParameters;
+use super::polygon::Shape;
+use super::triangulation::{BOUNDARY, Edge, Insertion, Triangulation, Walk, next};
+
+/// Smallest angle that refinement aims at, degrees. Ruppert's algorithm is sure to end up to 20.7; more means more
+/// vertices at the rim.
+const MIN_ANGLE_DEGREES: f64 = 20.0;
+
+/// Area of a lattice triangle as a share of the largest allowed. Nearer to 1 means fewer triangles inside, but more
+/// that are too large at the rim, where lattice and boundary do not fit.
+const LATTICE_SHARE: f64 = 0.75;
+
+/// Distance of the lattice from the boundary in spacings: over 0.5, or its points would come into the diametral
+/// circles of the boundary's pieces and split them.
+const LATTICE_MARGIN: f64 = 0.62;
+
+/// Pieces of the boundary shorter than this are not split for the sake of an angle, px. Ends the halving between
+/// outlines that run nearly together.
+const SHORTEST_PIECE_PX: f64 = 0.25;
+
+/// Insertions for the sake of an angle, per triangle that the area alone asks for: beyond it, flat ones stay.
+const ANGLE_BUDGET: usize = 4;
+
+/// Insertions between two looks at the observer: about a millisecond.
+const INSERTIONS_PER_CHECK: usize = 2048;
+
+/// Mean area of a triangle as a share of the largest allowed, measured over corpus and densities; for estimates.
+const MEAN_SHARE: f64 = 0.6;
+
+/// Refines to the density asked for, if any. No triangle then exceeds
+/// `max(min_triangle_area, width * height / (density * density_scaling_factor))` px2.
+///
+/// # Errors
+/// [`Error::MeshTooLarge`] before anything is done, if that would make more triangles than allowed;
+/// [`Error::Stopped`].
+pub(super) fn to_density(
+    shape: &mut Shape,
+    [width, height]: [u32; 2],
+    p: &MeshParameters,
+    limits: &MeshLimits,
+    observer: &dyn Observer,
+) -> Result<()> {
+    let density = p.internal_vertex_density;
+    if density == 0 {
+        return Ok(());
+    }
+    let canvas_px2 = f64::from(width) * f64::from(height);
+    let max_area_px2 = p.min_triangle_area.max(canvas_px2 / (f64::from(density) * p.density_scaling_factor));
+    let area_px2 = shape.signed_area_px2.abs();
+    let estimate = (area_px2 / (max_area_px2 * MEAN_SHARE)).ceil() as u64;
+    if estimate > limits.max_triangles {
+        let least_area_px2 = area_px2 / (limits.max_triangles.max(1) as f64 * MEAN_SHARE);
+        let fitting_density = (canvas_px2 / (least_area_px2 * p.density_scaling_factor)).floor() as u32;
+        return Err(Error::MeshTooLarge { estimate, limit: limits.max_triangles, density, fitting_density });
+    }
+    refine(&mut shape.triangulation, max_area_px2, observer)
+}
+
+/// Refines the inside of a polygon given as a constrained Delaunay triangulation whose first vertices are its corners.
+///
+/// # Errors
+/// [`Error::Stopped`](super::Error::Stopped).
+pub(super) fn refine(mesh: &mut Triangulation, max_area_px2: f64, observer: &dyn Observer) -> Result<()> {
+    let ring = mesh.vertices.clone();
+    let spacing = (LATTICE_SHARE * max_area_px2 * 4.0 / 3.0_f64.sqrt()).sqrt();
+    let mut refinement = Refinement::new(mesh, max_area_px2, spacing, observer);
+    refinement.split_boundary(spacing)?;
+    let lattice = Lattice { spacing, margin: LATTICE_MARGIN * spacing };
+    for (level, points) in lattice.levels(&ring).iter().enumerate().rev() {
+        refinement.fill(points, spacing * f64::from(1u32 << level))?;
+    }
+    refinement.repair()
+}
+
+/// A triangle to look at, with its corners then: if they have changed, it is gone.
+type Suspect = (u32, [u32; 3]);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Flaw {
+    TooLarge,
+    TooFlat,
+}
+
+struct Refinement<'a> {
+    mesh: &'a mut Triangulation,
+    max_area_px2: f64,
+    sin2_min_angle: f64,
+    shortest_piece_px2: f64,
+    corner_count: u32,
+    /// Per vertex the piece of the outline it was put on, or [`BOUNDARY`] inside; corner `i` starts piece `i`.
+    pieces: Vec<u32>,
+    suspects: Vec<Suspect>,
+    angle_budget: usize,
+    insertions: usize,
+    observer: &'a dyn Observer,
+}
+
+impl<'a> Refinement<'a> {
+    fn new(mesh: &'a mut Triangulation, max_area_px2: f64, spacing: f64, observer: &'a dyn Observer) -> Self {
+        let corner_count = mesh.vertices.len() as u32;
+        let shortest = SHORTEST_PIECE_PX.min(spacing * SHORTEST_PIECE_PX);
+        Self {
+            pieces: (0..corner_count).collect(),
+            mesh,
+            max_area_px2,
+            sin2_min_angle: MIN_ANGLE_DEGREES.to_radians().sin().powi(2),
+            shortest_piece_px2: shortest * shortest,
+            corner_count,
+            suspects: Vec::new(),
+            angle_budget: 0,
+            insertions: 0,
+            observer,
+        }
+    }
+
+    fn count_insertion(&mut self) -> Result<()> {
+        self.insertions += 1;
+        if self.insertions.is_multiple_of(INSERTIONS_PER_CHECK) {
+            check_stop(self.observer, Stage::Triangulate)?;
+        }
+        Ok(())
+    }
+
+    /// Splits every piece of the outline that is longer than `longest_px` into equal parts.
+    fn split_boundary(&mut self, longest_px: f64) -> Result<()> {
+        // Where the piece that starts at a corner is now: a split moves the triangles around it.
+        let mut piece_at = vec![Edge { triangle: BOUNDARY, index: 0 }; self.corner_count as usize];
+        self.mesh.boundary().for_each(|edge| piece_at[self.mesh.ends(edge)[0] as usize] = edge);
+        for corner in 0..self.corner_count {
+            let mut edge = piece_at[corner as usize];
+            let [a, b] = self.mesh.ends(edge).map(|v| self.mesh.vertices[v as usize]);
+            let parts = (distance2(a, b).sqrt() / longest_px).ceil().max(1.0) as u32;
+            for part in 1..parts {
+                let insertion = self.split(edge, lerp(a, b, f64::from(part) / f64::from(parts)));
+                if insertion.refused() {
+                    break;
+                }
+                for &triangle in self.mesh.inserted(insertion) {
+                    for moved in (0..3).map(|index| Edge { triangle, index }) {
+                        let start = self.mesh.ends(moved)[0];
+                        if start < self.corner_count && self.mesh.is_boundary(moved) {
+                            piece_at[start as usize] = moved;
+                        }
+                    }
+                }
+                self.count_insertion()?;
+                edge = Edge { triangle: insertion.first, index: 0 };
+            }
+        }
+        Ok(())
+    }
+
+    /// Splits a piece of the boundary; the new vertex belongs to the piece of the outline that it is a part of.
+    fn split(&mut self, edge: Edge, p: Point) -> Insertion {
+        let piece = self.outline_piece(self.mesh.ends(edge));
+        let insertion = self.mesh.split(edge, p);
+        if !insertion.refused() {
+            self.pieces.push(piece);
+        }
+        insertion
+    }
+
+    /// The piece of the outline that holds both ends of a piece of the boundary.
+    fn outline_piece(&self, [a, b]: [u32; 2]) -> u32 {
+        let added = |v: u32| v >= self.corner_count;
+        match (added(a), added(b)) {
+            (true, _) => self.pieces[a as usize],
+            (_, true) => self.pieces[b as usize],
+            // Two corners: the outline runs either way round, and the piece has the name of its first corner.
+            _ if (a + 1) % self.corner_count == b => a,
+            _ => b,
+        }
+    }
+
+    /// Inserts inner points that are `spacing` apart. A grid of triangles tells where to start walking.
+    fn fill(&mut self, points: &[Point], spacing: f64) -> Result<()> {
+        let mut nearby = Nearby::new(self.mesh, 2.5 * spacing);
+        for &p in points {
+            let start = nearby.triangle(self.mesh, p);
+            let Some(triangle) = self.locate(start, p) else { continue };
+            let insertion = self.mesh.insert(triangle, p);
+            if insertion.refused() {
+                continue;
+            }
+            self.pieces.push(BOUNDARY);
+            nearby.remember(p, insertion.first);
+            self.count_insertion()?;
+        }
+        Ok(())
+    }
+
+    /// The triangle that holds a point of the inside; where a boundary blocks the way, by searching around it.
+    fn locate(&self, start: u32, p: Point) -> Option<u32> {
+        let edge = match self.mesh.walk_towards(start, p) {
+            Walk::Inside(triangle) => return Some(triangle),
+            Walk::Blocked(edge) => edge,
+        };
+        let mut seen = std::collections::HashSet::from([edge.triangle]);
+        let mut queue = std::collections::VecDeque::from([edge.triangle]);
+        while let Some(triangle) = queue.pop_front() {
+            if self.mesh.walk_towards(triangle, p) == Walk::Inside(triangle) {
+                return Some(triangle);
+            }
+            let around = self.mesh.neighbours[triangle as usize];
+            queue.extend(around.into_iter().filter(|&n| n != BOUNDARY && seen.insert(n)));
+        }
+        None
+    }
+
+    /// Looks at every triangle and at each that comes of it, until none is too large or needlessly flat.
+    fn repair(&mut self) -> Result<()> {
+        self.angle_budget = ANGLE_BUDGET * self.mesh.triangles.len() + 1000;
+        let all = 0..self.mesh.triangles.len() as u32;
+        self.suspects = all.rev().filter_map(|t| self.flaw(t).map(|_| self.suspect(t))).collect();
+        while let Some((triangle, corners)) = self.suspects.pop() {
+            if self.mesh.triangles[triangle as usize] != corners {
+                continue;
+            }
+            let Some(flaw) = self.flaw(triangle) else { continue };
+            if flaw == Flaw::TooFlat {
+                if self.angle_budget == 0 {
+                    continue;
+                }
+                self.angle_budget -= 1;
+            }
+            self.count_insertion()?;
+            self.mend(triangle, flaw);
+        }
+        Ok(())
+    }
+
+    fn suspect(&self, triangle: u32) -> Suspect {
+        (triangle, self.mesh.triangles[triangle as usize])
+    }
+
+    fn flaw(&self, triangle: u32) -> Option<Flaw> {
+        let [a, b, c] = self.mesh.corners(triangle);
+        let twice_area = cross(minus(b, a), minus(c, a));
+        if twice_area > 2.0 * self.max_area_px2 {
+            return Some(Flaw::TooLarge);
+        }
+        let sides = [distance2(a, b), distance2(b, c), distance2(c, a)];
+        let shortest = shortest_side(sides);
+        // The smallest angle lies between the two longer sides: sin = twice the area / their product.
+        let product2 = sides[next(shortest)] * sides[next(next(shortest))];
+        let flat = twice_area * twice_area < self.sin2_min_angle * product2;
+        (flat && !self.forced(triangle, shortest)).then_some(Flaw::TooFlat)
+    }
+
+    /// Whether the outline itself makes a triangle flat: its shortest side spans a corner of the outline, from one
+    /// leg to the other, and a vertex in between would only repeat the same shape nearer to the corner (Miller, Pav
+    /// and Walkington, When and why Delaunay refinement algorithms work, 2005).
+    fn forced(&self, triangle: u32, shortest: usize) -> bool {
+        let corners = self.mesh.triangles[triangle as usize];
+        let [a, b] = [corners[shortest], corners[next(shortest)]];
+        let apex = corners[next(next(shortest))];
+        if apex < self.corner_count {
+            let legs = [Edge { triangle, index: next(shortest) }, Edge { triangle, index: next(next(shortest)) }];
+            if legs.iter().all(|&leg| self.mesh.is_boundary(leg)) {
+                return true;
+            }
+        }
+        let (p, q) = (self.pieces[a as usize], self.pieces[b as usize]);
+        if p == BOUNDARY || q == BOUNDARY || a < self.corner_count || b < self.corner_count {
+            return false;
+        }
+        let corner = if (p + 1) % self.corner_count == q {
+            q
+        } else if (q + 1) % self.corner_count == p {
+            p
+        } else {
+            return false;
+        };
+        let at = self.mesh.vertices[corner as usize];
+        let [u, v] = [a, b].map(|v| minus(self.mesh.vertices[v as usize], at));
+        // Under 60 degrees the side is shorter than the legs, and splitting for it would never end.
+        let acute = dot(u, v) > 0.5 * (dot(u, u) * dot(v, v)).sqrt();
+        let ratio = dot(u, u) / dot(v, v);
+        acute && (0.999..1.001).contains(&ratio)
+    }
+
+    /// Inserts one vertex for the sake of a triangle, where it does most good.
+    fn mend(&mut self, triangle: u32, flaw: Flaw) {
+        let suspect = self.suspect(triangle);
+        let p = self.steiner_point(triangle, flaw);
+        let insertion = match self.mesh.walk_straight(triangle, p) {
+            Walk::Blocked(edge) => self.halve(edge, flaw),
+            Walk::Inside(found) => match self.mesh.insert_unless_encroaching(found, p) {
+                Err(edge) => self.halve(edge, flaw),
+                Ok(insertion) => {
+                    if !insertion.refused() {
+                        self.pieces.push(BOUNDARY);
+                    }
+                    Some(insertion)
+                }
+            },
+        };
+        let mut done = insertion.filter(|insertion| !insertion.refused());
+        if done.is_none() && flaw == Flaw::TooLarge {
+            // Its middle is always inside, and the area must shrink.
+            let [a, b, c] = self.mesh.corners(triangle);
+            let middle = [(a[0] + b[0] + c[0]) / 3.0, (a[1] + b[1] + c[1]) / 3.0];
+            done = Some(self.mesh.insert(triangle, middle)).filter(|insertion| !insertion.refused());
+            self.pieces.extend(done.map(|_| BOUNDARY));
+        }
+        let Some(insertion) = done else { return };
+        self.suspects.push(suspect);
+        for &new in self.mesh.inserted(insertion) {
+            self.suspects.push((new, self.mesh.triangles[new as usize]));
+        }
+    }
+
+    /// The circumcentre, or for a flat triangle a point nearer to its shortest side that makes the angle just good.
+    fn steiner_point(&self, triangle: u32, flaw: Flaw) -> Point {
+        let corners = self.mesh.corners(triangle);
+        let sides = [0, 1, 2].map(|i| distance2(corners[i], corners[next(i)]));
+        let shortest = shortest_side(sides);
+        let (a, b, c) = (corners[shortest], corners[next(shortest)], corners[next(next(shortest))]);
+        let (u, v) = (minus(b, a), minus(c, a));
+        let twice = 2.0 * cross(u, v);
+        let (uu, vv) = (dot(u, u), dot(v, v));
+        let out = [(v[1] * uu - u[1] * vv) / twice, (u[0] * vv - v[0] * uu) / twice];
+        if flaw == Flaw::TooLarge {
+            return [a[0] + out[0], a[1] + out[1]];
+        }
+        let half = [u[0] / 2.0, u[1] / 2.0];
+        let up = minus(out, half);
+        let (height, base) = (dot(up, up).sqrt(), uu.sqrt());
+        // An isosceles triangle on the shortest side with the angle asked for at its apex.
+        let enough = base / (2.0 * (MIN_ANGLE_DEGREES / 2.0).to_radians().tan());
+        let share = if height > enough { enough / height } else { 1.0 };
+        [a[0] + half[0] + up[0] * share, a[1] + half[1] + up[1] * share]
+    }
+
+    /// Splits a piece of the boundary in its middle; at an acute corner on a circle around the corner whose radius is
+    /// a power of two, so that both legs are split at the same distances and the pieces do not provoke each other.
+    fn halve(&mut self, edge: Edge, flaw: Flaw) -> Option<Insertion> {
+        let ends = self.mesh.ends(edge);
+        let [a, b] = ends.map(|v| self.mesh.vertices[v as usize]);
+        let length2 = distance2(a, b);
+        if flaw == Flaw::TooFlat && length2 < 4.0 * self.shortest_piece_px2 {
+            return None;
+        }
+        let length = length2.sqrt();
+        let shell = (2.0 * length / 3.0).log2().floor().exp2() / length;
+        let share = match ends.map(|v| v < self.corner_count) {
+            [true, false] => shell,
+            [false, true] => 1.0 - shell,
+            _ => 0.5,
+        };
+        Some(self.split(edge, lerp(a, b, share)))
+    }
+}
+
+fn shortest_side(sides: [f64; 3]) -> usize {
+    let first = usize::from(sides[1] < sides[0]);
+    if sides[2] < sides[first] { 2 } else { first }
+}
+
+/// A grid that remembers a triangle near each place. Triangles are replaced by others at the same spot, so what it
+/// remembers stays near, and is only where a walk begins.
+struct Nearby {
+    cell_px: f64,
+    origin: Point,
+    columns: usize,
+    triangles: Vec<u32>,
+    last: u32,
+}
+
+impl Nearby {
+    fn new(mesh: &Triangulation, cell_px: f64) -> Self {
+        let fold = |pick: fn(f64, f64) -> f64, start: f64| {
+            mesh.vertices.iter().fold([start; 2], |m, v| [pick(m[0], v[0]), pick(m[1], v[1])])
+        };
+        let (low, high) = (fold(f64::min, f64::MAX), fold(f64::max, f64::MIN));
+        let cells = |axis: usize| ((high[axis] - low[axis]) / cell_px) as usize + 1;
+        let (columns, rows) = (cells(0), cells(1));
+        let mut grid = Self { cell_px, origin: low, columns, triangles: vec![BOUNDARY; columns * rows], last: 0 };
+        for (corners, triangle) in mesh.triangles.iter().zip(0..) {
+            corners.iter().for_each(|&v| grid.remember(mesh.vertices[v as usize], triangle));
+        }
+        grid
+    }
+
+    fn cell(&self, p: Point) -> usize {
+        let [column, row] = [0, 1].map(|axis| ((p[axis] - self.origin[axis]) / self.cell_px).max(0.0) as usize);
+        (row * self.columns + column).min(self.triangles.len().saturating_sub(1))
+    }
+
+    /// The nearer of what was remembered here and what was inserted last.
+    fn triangle(&self, mesh: &Triangulation, p: Point) -> u32 {
+        let here = self.triangles[self.cell(p)];
+        if here == BOUNDARY {
+            return self.last;
+        }
+        let away = |triangle: u32| distance2(mesh.vertices[mesh.triangles[triangle as usize][0] as usize], p);
+        if away(here) < away(self.last) { here } else { self.last }
+    }
+
+    fn remember(&mut self, p: Point, triangle: u32) {
+        let cell = self.cell(p);
+        self.triangles[cell] = triangle;
+        self.last = triangle;
+    }
+}

@@ -1,0 +1,215 @@
+//! A simple polygon from an outline that touches or crosses itself.
+//!
+//! The edges are drawn into a Delaunay triangulation that splits them where they cross. What cannot be reached from
+//! outside without crossing one is inside: lobes, overlaps and the holes between them. Lobes that hang together by a
+//! point or by a line without width are welded there, half a pixel to each side, as wide as the pixels were that the
+//! outline ran along. Spikes without an inside disappear. Where welding does not lead to one simple polygon, the
+//! largest lobe is kept.
+
+use std::collections::{HashMap, HashSet};
+
+use spade::{Point2, Triangulation as _, handles::FixedVertexHandle};
+
+use super::geometry::{Point, distance2, minus, polygon_area};
+use super::triangulate::Cdt;
+
+/// Half the width of a weld, px; a smaller one is tried where a larger one touches something new.
+const WELD_HALF_WIDTHS_PX: [f64; 4] = [0.5, 0.36, 0.24, 0.15];
+
+/// Vertices of a repaired outline closer than this are one, px: crossings beside a corner would make slivers.
+const SAME_PLACE_PX: f64 = 1e-3;
+
+/// A repaired outline.
+pub(super) struct Repaired {
+    pub(super) ring: Vec<Point>,
+    /// Area of the lobes that had to be left out, px2.
+    pub(super) lost_px2: f64,
+}
+
+/// Makes a closed outline simple, in the orientation it had. `None` if nothing is inside.
+///
+/// The result lies within `[0, size]`; the outline must.
+pub(super) fn repair(outline: &[Point], size: Point) -> Option<Repaired> {
+    let positive = polygon_area(outline) > 0.0;
+    let mut drawing = vec![outline.to_vec()];
+    let mut best = lobes(&Arrangement::draw(&drawing)?).into_iter().next()?;
+    let mut lost_px2 = 0.0;
+    for half_width in WELD_HALF_WIDTHS_PX {
+        let arrangement = Arrangement::draw(&drawing)?;
+        let found = lobes(&arrangement);
+        let areas: Vec<f64> = found.iter().map(|ring| polygon_area(ring).abs()).collect();
+        best = found.into_iter().next()?;
+        lost_px2 = areas[1..].iter().sum();
+        if areas.len() == 1 {
+            break;
+        }
+        drawing.extend(arrangement.welds(half_width, size));
+    }
+    let mut ring = merge_close(best);
+    if (polygon_area(&ring) > 0.0) != positive {
+        ring.reverse();
+    }
+    (ring.len() >= 3).then_some(Repaired { ring, lost_px2 })
+}
+
+/// Vertices and edges with each face marked as inside or outside.
+struct Arrangement {
+    cdt: Cdt,
+    outside: Vec<bool>,
+}
+
+impl Arrangement {
+    /// Draws closed rings. `None` if a coordinate is no number.
+    fn draw(rings: &[Vec<Point>]) -> Option<Self> {
+        let mut cdt = Cdt::new();
+        for ring in rings {
+            let corners: Option<Vec<FixedVertexHandle>> =
+                ring.iter().map(|&[x, y]| cdt.insert(Point2::new(x, y)).ok()).collect();
+            let corners = corners?;
+            for (index, &from) in corners.iter().enumerate() {
+                let to = corners[(index + 1) % corners.len()];
+                if from != to {
+                    cdt.add_constraint_and_split(from, to, |crossing| crossing);
+                }
+            }
+        }
+        let mut outside = vec![false; cdt.num_all_faces()];
+        let mut pending = vec![cdt.outer_face().fix()];
+        outside[cdt.outer_face().index()] = true;
+        // The hull of the drawing is the outer face's border; inwards the flood goes across everything not drawn.
+        for edge in cdt.convex_hull().filter(|edge| !edge.is_constraint_edge()) {
+            for face in [edge.face(), edge.rev().face()] {
+                if !std::mem::replace(&mut outside[face.index()], true) {
+                    pending.push(face.fix());
+                }
+            }
+        }
+        while let Some(face) = pending.pop() {
+            let Some(inner) = cdt.face(face).as_inner() else { continue };
+            for edge in inner.adjacent_edges().into_iter().filter(|edge| !edge.is_constraint_edge()) {
+                let beyond = edge.rev().face();
+                if !std::mem::replace(&mut outside[beyond.index()], true) {
+                    pending.push(beyond.fix());
+                }
+            }
+        }
+        Some(Self { cdt, outside })
+    }
+
+    fn position(&self, vertex: usize) -> Point {
+        let p = self.cdt.vertex(FixedVertexHandle::from_index(vertex)).position();
+        [p.x, p.y]
+    }
+
+    /// Closed rings that join the lobes where they touch and along the lines between them.
+    fn welds(&self, half_width: f64, size: Point) -> Vec<Vec<Point>> {
+        let clamp = |[x, y]: Point| [x.clamp(0.0, size[0]), y.clamp(0.0, size[1])];
+        let square =
+            |[x, y]: Point| vec![[x - half_width, y], [x, y - half_width], [x + half_width, y], [x, y + half_width]];
+        let band = |[a, b]: [Point; 2]| {
+            let along = minus(b, a);
+            let scale = half_width / along[0].hypot(along[1]);
+            let [x, y] = [along[0] * scale, along[1] * scale];
+            // It reaches past both ends, into what it joins.
+            vec![
+                [a[0] - x - y, a[1] - y + x],
+                [a[0] - x + y, a[1] - y - x],
+                [b[0] + x + y, b[1] + y - x],
+                [b[0] + x - y, b[1] + y + x],
+            ]
+        };
+        let squares = self.pinches().into_iter().map(|vertex| square(self.position(vertex)));
+        let bands = self.bridges().into_iter().map(|ends| band(ends.map(|vertex| self.position(vertex))));
+        squares.chain(bands).map(|ring| ring.into_iter().map(clamp).collect()).collect()
+    }
+
+    /// Vertices at which more than one lobe, or one lobe twice, meets the outside, in order.
+    fn pinches(&self) -> Vec<usize> {
+        let mut starts = vec![0u8; self.cdt.num_vertices()];
+        for edge in self.cdt.directed_edges().filter(|e| self.on_border(e.face().index(), e.rev().face().index())) {
+            starts[edge.from().index()] = starts[edge.from().index()].saturating_add(1);
+        }
+        (0..starts.len()).filter(|&vertex| starts[vertex] > 1).collect()
+    }
+
+    fn on_border(&self, left: usize, right: usize) -> bool {
+        !self.outside[left] && self.outside[right]
+    }
+
+    /// Drawn edges with the outside on both sides that lead from one lobe to another; spikes end nowhere.
+    fn bridges(&self) -> Vec<[usize; 2]> {
+        let on_lobe: HashSet<usize> = self
+            .cdt
+            .directed_edges()
+            .filter(|edge| !self.outside[edge.face().index()])
+            .map(|edge| edge.from().index())
+            .collect();
+        let mut lines: Vec<[usize; 2]> = self
+            .cdt
+            .undirected_edges()
+            .filter(|edge| edge.is_constraint_edge())
+            .map(|edge| edge.as_directed())
+            .filter(|edge| self.outside[edge.face().index()] && self.outside[edge.rev().face().index()])
+            .map(|edge| [edge.from().index(), edge.to().index()])
+            .collect();
+        loop {
+            let mut degree: HashMap<usize, usize> = HashMap::new();
+            lines.iter().flatten().for_each(|&vertex| *degree.entry(vertex).or_default() += 1);
+            let before = lines.len();
+            lines.retain(|ends| ends.iter().all(|vertex| degree[vertex] > 1 || on_lobe.contains(vertex)));
+            if lines.len() == before {
+                return lines;
+            }
+        }
+    }
+}
+
+/// The border of each lobe, positively oriented, the largest first, of equals the first drawn.
+fn lobes(arrangement: &Arrangement) -> Vec<Vec<Point>> {
+    let cdt = &arrangement.cdt;
+    let mut lobe_of = vec![usize::MAX; cdt.num_all_faces()];
+    let mut rings: Vec<(f64, Vec<Point>)> = Vec::new();
+    for seed in cdt.inner_faces().filter(|face| !arrangement.outside[face.index()]) {
+        if lobe_of[seed.index()] != usize::MAX {
+            continue;
+        }
+        let lobe = rings.len();
+        let mut pending = vec![seed];
+        let mut onward: HashMap<usize, usize> = HashMap::new();
+        let mut first = None;
+        lobe_of[seed.index()] = lobe;
+        while let Some(face) = pending.pop() {
+            for edge in face.adjacent_edges() {
+                let beyond = edge.rev().face();
+                if arrangement.outside[beyond.index()] {
+                    onward.insert(edge.from().index(), edge.to().index());
+                    first.get_or_insert(edge.from().index());
+                } else if lobe_of[beyond.index()] == usize::MAX {
+                    lobe_of[beyond.index()] = lobe;
+                    pending.extend(beyond.as_inner());
+                }
+            }
+        }
+        // A lobe has no holes and does not touch itself: what it would enclose is inside too. One loop is all of it.
+        let Some(first) = first else { continue };
+        let mut ring = vec![arrangement.position(first)];
+        let mut at = onward.get(&first).copied();
+        while let Some(vertex) = at.filter(|&vertex| vertex != first && ring.len() <= onward.len()) {
+            ring.push(arrangement.position(vertex));
+            at = onward.get(&vertex).copied();
+        }
+        rings.push((polygon_area(&ring).abs(), ring));
+    }
+    rings.sort_by(|a, b| b.0.total_cmp(&a.0));
+    rings.into_iter().map(|(_, ring)| ring).collect()
+}
+
+/// Drops vertices that are where the one before is.
+fn merge_close(mut ring: Vec<Point>) -> Vec<Point> {
+    let close = |a: &Point, b: &Point| distance2(*a, *b) < SAME_PLACE_PX * SAME_PLACE_PX;
+    ring.dedup_by(|b, a| close(a, b));
+    while ring.len() > 1 && close(&ring[0], &ring[ring.len() - 1]) {
+        ring.pop();
+    }
+    ring
+}
