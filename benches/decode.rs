@@ -1,8 +1,6 @@
 //! Decoding against plain inflate in the same run: `cargo bench --bench decode -- FILE.png...`.
 //! Without files: every 512 px image under `testdata/corpus`.
 
-#![allow(missing_docs, reason = "a benchmark has no readers of its documentation")]
-
 use std::io::Cursor;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};

@@ -7,14 +7,21 @@
 //! What counts as alpha follows Pillow's `convert("RGBA")`: the first frame, EXIF orientation not applied, 16-bit alpha cut
 //! to its high byte.
 
+mod bmp;
+mod gif;
+mod jpeg;
 mod kind;
 mod picture;
 mod png;
 mod source;
+mod webp;
 
 use std::io::{BufRead, Seek};
 
-use crate::mesh::{AlphaPlane, Error, Observer, Result};
+#[cfg(doc)]
+use crate::mesh::Error;
+use crate::mesh::observer::enter;
+use crate::mesh::{AlphaPlane, Observer, Result, Stage};
 
 pub use kind::Kind;
 pub use picture::Picture;
@@ -37,16 +44,20 @@ impl Default for Limits {
     }
 }
 
-/// Decodes the alpha plane of an image, reading `source` from its beginning.
+/// Decodes the alpha plane of an image, reading `source` from its beginning. Announces [`Stage::Decode`].
 ///
 /// # Errors
 /// [`Error::ImageFormat`] for none of the formats in [`Kind::ALL`], [`Error::ImageTooLarge`] over a limit,
 /// [`Error::ImageLoad`] for a file that is cut short or damaged, [`Error::Stopped`] if the observer asked for it.
 pub fn alpha_plane<R: BufRead + Seek>(source: R, limits: &Limits, observer: &dyn Observer) -> Result<AlphaPlane> {
+    enter(observer, Stage::Decode)?;
     let mut source = Source::open(source, limits, observer)?;
     match source.kind() {
         Kind::Png => png::alpha_plane(&mut source, limits),
-        _ => Err(Error::Internal("not built yet".into())),
+        Kind::WebP => webp::alpha_plane(&mut source, limits),
+        Kind::Jpeg => jpeg::alpha_plane(&mut source, limits),
+        Kind::Gif => gif::alpha_plane(&mut source, limits),
+        Kind::Bmp => bmp::alpha_plane(&mut source, limits),
     }
 }
 
@@ -58,7 +69,10 @@ pub fn rgba<R: BufRead + Seek>(source: R, limits: &Limits, observer: &dyn Observ
     let mut source = Source::open(source, limits, observer)?;
     match source.kind() {
         Kind::Png => png::rgba(&mut source, limits),
-        _ => Err(Error::Internal("not built yet".into())),
+        Kind::WebP => webp::rgba(&mut source, limits),
+        Kind::Jpeg => jpeg::rgba(&mut source, limits),
+        Kind::Gif => gif::rgba(&mut source, limits),
+        Kind::Bmp => bmp::rgba(&mut source, limits),
     }
 }
 
@@ -75,6 +89,9 @@ pub fn general_alpha_plane<R: BufRead + Seek>(
     let mut source = Source::open(source, limits, observer)?;
     match source.kind() {
         Kind::Png => png::general_alpha_plane(&mut source, limits),
-        _ => Err(Error::Internal("not built yet".into())),
+        Kind::WebP => webp::general_alpha_plane(&mut source, limits),
+        Kind::Jpeg => jpeg::alpha_plane(&mut source, limits),
+        Kind::Gif => gif::alpha_plane(&mut source, limits),
+        Kind::Bmp => bmp::alpha_plane(&mut source, limits),
     }
 }

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::io::{self, BufRead, Read, Seek, SeekFrom};
 
 use super::{Kind, Limits};
+use crate::mesh::observer::check_stop;
 use crate::mesh::{Error, Observer, Result, Stage};
 
 /// Bytes read between two questions to the observer. Even a decoder that needs 100 ns a byte, ten times what the
@@ -36,6 +37,18 @@ impl<'o, R: BufRead + Seek> Source<'o, R> {
         Ok(Self { inner, observer, kind, length, unasked: 0, stopped: false })
     }
 
+    /// Other bytes of this file, watched by the same observer.
+    pub(super) fn within<S: BufRead + Seek>(&self, inner: S) -> Source<'o, S> {
+        Source {
+            inner,
+            observer: self.observer,
+            kind: self.kind,
+            length: self.length,
+            unasked: 0,
+            stopped: self.stopped,
+        }
+    }
+
     /// The format found by the first bytes.
     pub(super) fn kind(&self) -> Kind {
         self.kind
@@ -49,8 +62,7 @@ impl<'o, R: BufRead + Seek> Source<'o, R> {
     /// [`Error::Stopped`] if the observer wants to stop; for loops that compute without reading.
     pub(super) fn check_stop(&mut self) -> Result<()> {
         self.unasked = 0;
-        self.stopped |= self.observer.should_stop();
-        if self.stopped { Err(self.stop_error()) } else { Ok(()) }
+        check_stop(self.observer, Stage::Decode).inspect_err(|_| self.stopped = true)
     }
 
     /// Why decoding ended early: the observer if it asked for that, otherwise the file.

@@ -1,7 +1,7 @@
 //! The fast path: a row's alpha channel out of its filtered bytes, without the colours.
 
 use super::header::{Colour, Header};
-use super::unfilter::{BLOCK, Block, Corner, unfilter, unfilter_zeros};
+use super::unfilter::{BLOCK, Corner, unfilter, unfilter_block, unfilter_zeros};
 
 /// Where alpha lies in the bytes of a pixel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,27 +49,29 @@ fn restore<const PIXEL: usize, const AT: usize>(filtered: &[u8], above: &[u8], v
     let (value_blocks, value_rest) = values.as_chunks_mut::<BLOCK>();
     let mut pixel_blocks = pixels.chunks_exact(BLOCK * PIXEL);
     for ((pixels, above), values) in pixel_blocks.by_ref().zip(above_blocks).zip(value_blocks) {
-        if gather::<PIXEL, AT>(pixels, &mut differences) {
-            unfilter(filter, &differences, above, corner, values);
-        } else {
+        if is_zero::<PIXEL, AT>(pixels) {
             unfilter_zeros(filter, above, corner, values);
+        } else {
+            gather::<PIXEL, AT>(pixels, &mut differences);
+            unfilter_block(filter, &differences, above, corner, values);
         }
         corner = Corner { left: values[BLOCK - 1], above_left: above[BLOCK - 1] };
     }
     let rest = &mut differences[..value_rest.len()];
-    gather_rest::<PIXEL, AT>(pixel_blocks.remainder(), rest);
+    gather::<PIXEL, AT>(pixel_blocks.remainder(), rest);
     unfilter(filter, rest, above_rest, corner, value_rest);
 }
 
-/// Collects a block's differences; whether any is not 0.
-fn gather<const PIXEL: usize, const AT: usize>(pixels: &[u8], differences: &mut Block) -> bool {
-    gather_rest::<PIXEL, AT>(pixels, differences);
-    differences.iter().fold(0, |any, difference| any | difference) != 0
+/// Whether every difference of a block is 0. Words are joined whole and cut to the channel once at the end, as the
+/// compiler makes wide registers of words, but single bytes of bytes.
+fn is_zero<const PIXEL: usize, const AT: usize>(pixels: &[u8]) -> bool {
+    let joined = pixels.as_chunks().0.iter().fold(0, |joined, word| joined | u64::from_le_bytes(*word));
+    joined.to_le_bytes().as_chunks::<PIXEL>().0.iter().all(|pixel| pixel[AT] == 0)
 }
 
-fn gather_rest<const PIXEL: usize, const AT: usize>(pixels: &[u8], differences: &mut [u8]) {
-    let (pixels, _) = pixels.as_chunks::<PIXEL>();
-    for (difference, pixel) in differences.iter_mut().zip(pixels) {
+/// Collects the differences of one channel.
+fn gather<const PIXEL: usize, const AT: usize>(pixels: &[u8], differences: &mut [u8]) {
+    for (difference, pixel) in differences.iter_mut().zip(pixels.as_chunks::<PIXEL>().0) {
         *difference = pixel[AT];
     }
 }

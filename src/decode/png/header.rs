@@ -71,7 +71,7 @@ impl Header {
         loop {
             match &chunks.next()? {
                 b"IDAT" => break,
-                b"PLTE" if chunks.left() % 3 == 0 && (3..=768).contains(&chunks.left()) => has_palette = true,
+                b"PLTE" if chunks.left().is_multiple_of(3) && (3..=768).contains(&chunks.left()) => has_palette = true,
                 b"PLTE" => return Err(chunks.fault("its palette's length is no multiple of 3 from 3 to 768")),
                 b"tRNS" => self.has_transparency_chunk = self.colour.takes_transparency_chunk(),
                 b"fcTL" => self.check_first_frame(chunks)?,

@@ -1,5 +1,6 @@
 //! The image data of a PNG as filtered rows, through a small window: the pixels of a large image never exist at once.
 
+use std::cell::RefCell;
 use std::io::{BufRead, Seek};
 
 use fdeflate::Decompressor;
@@ -13,6 +14,15 @@ const HISTORY_BYTES: usize = 32 << 10;
 /// Bytes inflated at once. 64 to 512 KiB are equally fast; this much stays in the second-level cache beside the row
 /// being read, and is little to allocate for a small sprite.
 const SLAB_BYTES: usize = 128 << 10;
+/// The largest window kept for the next image; only rows of 10,000 px and more need one that is larger.
+const KEPT_BYTES: usize = HISTORY_BYTES + 2 * SLAB_BYTES;
+
+thread_local! {
+    /// The window of the last image. Fresh memory costs a page fault for every 4 KiB, which on a small sprite is a tenth
+    /// of the whole. What an earlier image left in it is never read: the inflater refuses to refer back beyond
+    /// the beginning of its own output.
+    static WINDOW: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// Inflates the IDAT chunks and cuts them into rows.
 pub(super) struct Rows<'c, 's, 'o, R> {
@@ -26,10 +36,19 @@ pub(super) struct Rows<'c, 's, 'o, R> {
     at_end: bool,
 }
 
+impl<R> Drop for Rows<'_, '_, '_, R> {
+    fn drop(&mut self) {
+        if self.window.len() <= KEPT_BYTES {
+            WINDOW.replace(std::mem::take(&mut self.window));
+        }
+    }
+}
+
 impl<'c, 's, 'o, R: BufRead + Seek> Rows<'c, 's, 'o, R> {
     /// Begins at the first IDAT chunk.
     pub(super) fn new(chunks: &'c mut Chunks<'s, 'o, R>) -> Self {
-        Self { chunks, inflater: Box::new(Decompressor::new()), window: Vec::new(), begin: 0, end: 0, at_end: false }
+        let window = WINDOW.take();
+        Self { chunks, inflater: Box::new(Decompressor::new()), window, begin: 0, end: 0, at_end: false }
     }
 
     /// Hands out every row of every pass, filter byte first, then verifies that the file ends as it should.
@@ -38,7 +57,7 @@ impl<'c, 's, 'o, R: BufRead + Seek> Rows<'c, 's, 'o, R> {
         let image_bytes: u64 = passes.iter().map(|pass| u64::from(pass.rows) * (1 + pass.row_bytes as u64)).sum();
         // One byte more than the image shows whether the data goes on.
         let slab = SLAB_BYTES.max(longest).min(usize::try_from(image_bytes + 1).unwrap_or(usize::MAX));
-        self.window = vec![0; HISTORY_BYTES + longest + slab];
+        self.window.resize(HISTORY_BYTES + longest + slab, 0);
         for pass in passes {
             let bytes = 1 + pass.row_bytes;
             for y in 0..pass.rows {

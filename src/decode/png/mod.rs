@@ -64,13 +64,15 @@ fn read_channel<R: BufRead + Seek>(
     header: &Header,
     layout: Layout,
 ) -> Result<AlphaPlane> {
+    // Rows are made in a buffer that stays in cache and appended: clearing the plane first would write it twice.
     let width = header.width as usize;
-    let mut plane = vec![0; width * header.height as usize];
+    let mut plane = Vec::with_capacity(width * header.height as usize);
     let no_row = vec![0; width];
-    Rows::new(chunks).read(&header.passes(), |y, filtered| {
-        let (done, rest) = plane.split_at_mut(y as usize * width);
-        let above = if y == 0 { &no_row[..] } else { &done[done.len() - width..] };
-        layout.restore(filtered, above, &mut rest[..width]);
+    let mut values = vec![0; width];
+    Rows::new(chunks).read(&header.passes(), |_, filtered| {
+        let above = plane.len().checked_sub(width).map_or(&no_row[..], |begin| &plane[begin..]);
+        layout.restore(filtered, above, &mut values);
+        plane.extend_from_slice(&values);
     })?;
     AlphaPlane::new(header.width, header.height, plane).ok_or_else(lost_pixels)
 }

@@ -18,6 +18,10 @@ pub(super) struct Corner {
     pub(super) above_left: u8,
 }
 
+/// Pixels looked at together where a block has some difference. An edge of a shape is a few pixels wide; Paeth and
+/// Average take them one after the other, and the rest need not wait.
+const PART: usize = 16;
+
 /// Restores `values` from a filter type (0 to 4), its differences and the row above, all of one length.
 pub(super) fn unfilter(filter: u8, differences: &[u8], above: &[u8], corner: Corner, values: &mut [u8]) {
     match filter {
@@ -29,24 +33,42 @@ pub(super) fn unfilter(filter: u8, differences: &[u8], above: &[u8], corner: Cor
     }
 }
 
+/// As [`unfilter`], part by part where the filter looks to the left.
+pub(super) fn unfilter_block(filter: u8, differences: &Block, above: &Block, mut corner: Corner, values: &mut Block) {
+    if filter == 0 || filter == 2 {
+        return unfilter(filter, differences, above, corner, values);
+    }
+    let parts = differences.as_chunks::<PART>().0.iter().zip(above.as_chunks::<PART>().0);
+    for ((differences, above), values) in parts.zip(values.as_chunks_mut::<PART>().0) {
+        if u128::from_le_bytes(*differences) == 0 {
+            unfilter_zeros(filter, above, corner, values);
+        } else if filter > 3 && is_uniform(above, corner.above_left) {
+            sub(differences, corner.left, values);
+        } else {
+            unfilter(filter, differences, above, corner, values);
+        }
+        corner = Corner { left: values[PART - 1], above_left: above[PART - 1] };
+    }
+}
+
 /// As [`unfilter`] where all differences are 0. Exact, by these facts:
 /// Sub repeats the left value, Up the row above; Average repeats a value that is both left and everywhere above;
-/// Paeth returns the value above as long as left equals above left, which then holds for the next pixel too,
-/// and the left value where the row above is uniform, as left + above - above left is then left.
-pub(super) fn unfilter_zeros(filter: u8, above: &Block, corner: Corner, values: &mut Block) {
+/// Paeth returns the value above as long as left equals above left, which then holds for the next pixel too. Where the
+/// row above is uniform, above left included, left + above - above left is left: Paeth is then Sub.
+pub(super) fn unfilter_zeros<const N: usize>(filter: u8, above: &[u8; N], corner: Corner, values: &mut [u8; N]) {
     match filter {
         0 => values.fill(0),
         1 => values.fill(corner.left),
         2 => values.copy_from_slice(above),
         3 if is_uniform(above, corner.left) => values.fill(corner.left),
-        3 => average(&[0; BLOCK], above, corner.left, values),
+        3 => average(&[0; N], above, corner.left, values),
         _ if corner.left == corner.above_left => values.copy_from_slice(above),
         _ if is_uniform(above, corner.above_left) => values.fill(corner.left),
-        _ => paeth(&[0; BLOCK], above, corner, values),
+        _ => paeth(&[0; N], above, corner, values),
     }
 }
 
-fn is_uniform(values: &Block, value: u8) -> bool {
+fn is_uniform<const N: usize>(values: &[u8; N], value: u8) -> bool {
     values.iter().fold(0, |differing, &v| differing | (v ^ value)) == 0
 }
 
