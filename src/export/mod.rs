@@ -3,8 +3,10 @@
 //! An exporter sees a finished [`Mesh`] and what is known of its [`Source`]. It reads no file, no clock and no
 //! environment, so equal input gives equal bytes.
 
+mod digits;
 mod json;
 mod outline;
+mod style;
 mod svg;
 
 #[cfg(test)]
