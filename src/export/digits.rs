@@ -187,7 +187,7 @@ mod tests {
     #[test]
     fn extremes_fit() {
         let numbers =
-            vec![-2.225_073_858_507_201_4e-308, f64::MIN, f64::MAX, -0.0, f64::NAN, f64::INFINITY, 4_294_967_295.0];
+            [-2.225_073_858_507_201_4e-308, f64::MIN, f64::MAX, -0.0, f64::NAN, f64::INFINITY, 4_294_967_295.0];
         let many = numbers.repeat(1000);
         assert_eq!(text(10, |t| t.numbers(&many)), serde_json::to_string(&many).unwrap());
         let indices = vec![u32::MAX; 1000];
