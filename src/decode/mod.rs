@@ -1,6 +1,24 @@
 //! Encoded bytes to an alpha plane, under limits.
-use crate::mesh::{AlphaPlane, Error, Observer, Result};
+//!
+//! Three rules hold for every format. Limits are checked in the header, before anything is allocated for the image. A
+//! file that is cut short or damaged is an error, never half an image. The observer can end the work at any time, within
+//! milliseconds while bytes are read.
+//!
+//! What counts as alpha follows Pillow's `convert("RGBA")`: the first frame, EXIF orientation not applied, 16-bit alpha cut
+//! to its high byte.
+
+mod kind;
+mod picture;
+mod png;
+mod source;
+
 use std::io::{BufRead, Seek};
+
+use crate::mesh::{AlphaPlane, Error, Observer, Result};
+
+pub use kind::Kind;
+pub use picture::Picture;
+use source::Source;
 
 /// Limits on what is read, checked before anything is allocated for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,8 +37,44 @@ impl Default for Limits {
     }
 }
 
-/// Decodes the alpha plane of an image.
+/// Decodes the alpha plane of an image, reading `source` from its beginning.
+///
+/// # Errors
+/// [`Error::ImageFormat`] for none of the formats in [`Kind::ALL`], [`Error::ImageTooLarge`] over a limit,
+/// [`Error::ImageLoad`] for a file that is cut short or damaged, [`Error::Stopped`] if the observer asked for it.
 pub fn alpha_plane<R: BufRead + Seek>(source: R, limits: &Limits, observer: &dyn Observer) -> Result<AlphaPlane> {
-    let _ = (source, limits, observer);
-    Err(Error::Internal("not built yet".into()))
+    let mut source = Source::open(source, limits, observer)?;
+    match source.kind() {
+        Kind::Png => png::alpha_plane(&mut source, limits),
+        _ => Err(Error::Internal("not built yet".into())),
+    }
+}
+
+/// Decodes the colours of an image, reading `source` from its beginning. 16-bit samples are cut to their high byte.
+///
+/// # Errors
+/// As [`alpha_plane`].
+pub fn rgba<R: BufRead + Seek>(source: R, limits: &Limits, observer: &dyn Observer) -> Result<Picture> {
+    let mut source = Source::open(source, limits, observer)?;
+    match source.kind() {
+        Kind::Png => png::rgba(&mut source, limits),
+        _ => Err(Error::Internal("not built yet".into())),
+    }
+}
+
+/// [`alpha_plane`] through the general decoders alone: what the fast paths are held against, in tests and by the fuzzer.
+///
+/// # Errors
+/// As [`alpha_plane`].
+#[doc(hidden)]
+pub fn general_alpha_plane<R: BufRead + Seek>(
+    source: R,
+    limits: &Limits,
+    observer: &dyn Observer,
+) -> Result<AlphaPlane> {
+    let mut source = Source::open(source, limits, observer)?;
+    match source.kind() {
+        Kind::Png => png::general_alpha_plane(&mut source, limits),
+        _ => Err(Error::Internal("not built yet".into())),
+    }
 }

@@ -5,6 +5,9 @@
 
 use super::geometry::{Point, minus};
 
+/// Levels of ever fewer points; the coarsest has one in four to the power of this.
+const COARSEST_LEVEL: u32 = 12;
+
 /// Rows of points, `row_height` apart, every second one shifted by half a `spacing`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Lattice {
@@ -25,37 +28,34 @@ impl Lattice {
         self.spacing * 0.75_f64.sqrt()
     }
 
-    /// The points within a simple polygon, coarse ones first: each level of the lattice halves the distances of the
-    /// one before, so that inserting them in order meets a mesh that is even everywhere.
-    pub(super) fn points(&self, ring: &[Point]) -> Vec<Point> {
-        let rows = self.rows(ring);
+    /// The points within a simple polygon by level, the finest first. A level's points are twice as far apart as those
+    /// of the finer one; inserted from the coarsest on, each meets a mesh that is even everywhere. Rows run there and
+    /// back, so that the next point is never far.
+    pub(super) fn levels(&self, ring: &[Point]) -> Vec<Vec<Point>> {
         let mut levels: Vec<Vec<Point>> = Vec::new();
-        for row in &rows {
-            let backwards = row.index % 2 != 0;
+        for row in self.rows(ring) {
             let y = row.index as f64 * self.row_height();
             let shift = if row.index.rem_euclid(2) == 1 { 0.5 } else { 0.0 };
-            let from = levels.iter().map(Vec::len).collect::<Vec<_>>();
-            for &[start, end] in &row.stretches {
+            let row_starts: Vec<usize> = levels.iter().map(Vec::len).collect();
+            for [start, end] in row.stretches {
                 let first = (start / self.spacing - shift).ceil() as i64;
                 let last = (end / self.spacing - shift).floor() as i64;
                 for column in first..=last {
-                    // A lattice of twice the spacing has every second row and column. Its rows are shifted too, but
-                    // an even spread is all that the order is for.
-                    let level = (row.index.trailing_zeros().min(column.trailing_zeros())).min(12) as usize;
+                    // Along the lattice's own axes, 60 degrees apart, every second point of every second row is a
+                    // lattice of twice the spacing.
+                    let along = column - row.index.div_euclid(2);
+                    let level = row.index.trailing_zeros().min(along.trailing_zeros()).min(COARSEST_LEVEL) as usize;
                     if levels.len() <= level {
                         levels.resize_with(level + 1, Vec::new);
                     }
                     levels[level].push([(column as f64 + shift) * self.spacing, y]);
                 }
             }
-            if backwards {
-                // There and back: the next point is never far.
-                for (level, points) in levels.iter_mut().enumerate() {
-                    points[from.get(level).copied().unwrap_or(0)..].reverse();
-                }
+            for (level, points) in levels.iter_mut().enumerate().filter(|(level, _)| row.index >> level & 1 != 0) {
+                points[row_starts.get(level).copied().unwrap_or(0)..].reverse();
             }
         }
-        levels.into_iter().rev().flatten().collect()
+        levels
     }
 
     /// For each row that meets the polygon, what is inside less what is within `margin` of an edge.

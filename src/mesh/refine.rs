@@ -79,7 +79,9 @@ pub(super) fn refine(mesh: &mut Triangulation, max_area_px2: f64, observer: &dyn
     let mut refinement = Refinement::new(mesh, max_area_px2, spacing, observer);
     refinement.split_boundary(spacing)?;
     let lattice = Lattice { spacing, margin: LATTICE_MARGIN * spacing };
-    refinement.fill(&lattice.points(&ring), spacing)?;
+    for (level, points) in lattice.levels(&ring).iter().enumerate().rev() {
+        refinement.fill(points, spacing * f64::from(1u32 << level))?;
+    }
     refinement.repair()
 }
 
@@ -183,11 +185,11 @@ impl<'a> Refinement<'a> {
         }
     }
 
-    /// Inserts inner points. A grid of the triangles last touched tells where to start walking.
+    /// Inserts inner points that are `spacing` apart. A grid of triangles tells where to start walking.
     fn fill(&mut self, points: &[Point], spacing: f64) -> Result<()> {
-        let mut nearby = Nearby::new(self.mesh, 4.0 * spacing);
+        let mut nearby = Nearby::new(self.mesh, 2.5 * spacing);
         for &p in points {
-            let start = nearby.triangle(p);
+            let start = nearby.triangle(self.mesh, p);
             let Some(triangle) = self.locate(start, p) else { continue };
             let insertion = self.mesh.insert(triangle, p);
             if insertion.refused() {
@@ -398,9 +400,14 @@ impl Nearby {
         (row * self.columns + column).min(self.triangles.len().saturating_sub(1))
     }
 
-    fn triangle(&self, p: Point) -> u32 {
-        let near = self.triangles[self.cell(p)];
-        if near == BOUNDARY { self.last } else { near }
+    /// The nearer of what was remembered here and what was inserted last.
+    fn triangle(&self, mesh: &Triangulation, p: Point) -> u32 {
+        let here = self.triangles[self.cell(p)];
+        if here == BOUNDARY {
+            return self.last;
+        }
+        let away = |triangle: u32| distance2(mesh.vertices[mesh.triangles[triangle as usize][0] as usize], p);
+        if away(here) < away(self.last) { here } else { self.last }
     }
 
     fn remember(&mut self, p: Point, triangle: u32) {
