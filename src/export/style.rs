@@ -75,6 +75,6 @@ pub(super) fn lines(mesh: &Mesh, part: Part) -> impl Iterator<Item = [[f64; 2]; 
 /// Mean length of all edges, in px of the image; 0 without edges.
 pub(super) fn mean_edge(mesh: &Mesh) -> f64 {
     let edges = || lines(mesh, Part::Wire).chain(lines(mesh, Part::Hull));
-    let total: f64 = edges().map(|[[ax, ay], [bx, by]]| (bx - ax).hypot(by - ay)).sum();
+    let total: f64 = edges().map(|[[ax, ay], [bx, by]]| ((bx - ax) * (bx - ax) + (by - ay) * (by - ay)).sqrt()).sum();
     total / edges().count().max(1) as f64
 }
