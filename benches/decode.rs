@@ -1,5 +1,6 @@
 //! Decoding against plain inflate in the same run: `cargo bench --bench decode -- FILE.png...`.
 //! Without files: every 512 px image under `testdata/corpus`.
+#![expect(clippy::print_stdout, reason = "its output is a table")]
 
 use std::io::Cursor;
 use std::path::PathBuf;

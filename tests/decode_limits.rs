@@ -81,9 +81,7 @@ fn huge_images_are_refused_by_their_header() {
 #[test]
 fn each_limit_names_itself_and_holds_to_the_pixel() {
     let file = corpus("noto-dragon-136.png");
-    let exact = Limits { max_width: 136, max_height: 128, max_bytes: file.len() as u64 };
-    let plane = alpha_plane(Cursor::new(&file), &exact, &());
-    let plane = plane.or_else(|_| alpha_plane(Cursor::new(&file), &Limits { max_height: 136, ..exact }, &())).unwrap();
+    let plane = alpha_plane(Cursor::new(&file), &Limits::default(), &()).unwrap();
     let (width, height, bytes) = (plane.width(), plane.height(), file.len() as u64);
     let fitting = Limits { max_width: width, max_height: height, max_bytes: bytes };
     assert!(alpha_plane(Cursor::new(&file), &fitting, &()).is_ok());

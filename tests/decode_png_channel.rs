@@ -1,4 +1,4 @@
-//! The alpha-only path of PNG, against the general decoder, over random pixels, filters and chunks.
+//! The one-channel path of PNG, against the general decoder, over random pixels, filters and chunks.
 
 use std::io::{BufReader, Cursor};
 
@@ -16,6 +16,8 @@ struct Image {
     /// Where the image data is cut into chunks, in per mille of its length.
     cuts: Vec<usize>,
     level: Level,
+    /// Entries of the palette's tRNS chunk, or the grey value that is transparent.
+    transparency: usize,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +35,14 @@ impl Image {
         let mut file = b"\x89PNG\r\n\x1a\n".to_vec();
         let header = [&self.width.to_be_bytes()[..], &self.height.to_be_bytes(), &[self.depth, self.colour, 0, 0, 0]];
         push_chunk(&mut file, b"IHDR", &header.concat());
+        match self.colour {
+            3 => {
+                push_chunk(&mut file, b"PLTE", &[7; 3 * 200]);
+                push_chunk(&mut file, b"tRNS", &(0..=u8::MAX).rev().collect::<Vec<u8>>()[..self.transparency]);
+            }
+            0 => push_chunk(&mut file, b"tRNS", &[0, self.transparency as u8]),
+            _ => {}
+        }
         let mut cuts: Vec<usize> = self.cuts.iter().map(|cut| cut * data.len() / 1000).collect();
         cuts.extend([0, data.len()]);
         cuts.sort_unstable();
@@ -83,19 +93,24 @@ fn differences(bytes: usize) -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn image() -> impl Strategy<Value = Image> {
-    let layout = prop_oneof![Just((4_u8, 8_u8, 2_usize)), Just((6, 8, 4)), Just((4, 16, 4)), Just((6, 16, 8))];
-    (1..200_u32, 1..24_u32, layout).prop_flat_map(|(width, height, (colour, depth, pixel))| {
-        let row = 1 + width as usize * pixel;
-        let filters = prop::collection::vec(0..5_u8, height as usize);
-        let level = prop_oneof![Just(Level::Stored), Just(Level::Small)];
-        let cuts = prop::collection::vec(0..=1000_usize, 0..6);
-        (differences(row * height as usize), filters, cuts, level).prop_map(move |(mut rows, filters, cuts, level)| {
-            for (row, filter) in rows.chunks_exact_mut(row).zip(filters) {
-                row[0] = filter;
-            }
-            Image { width, height, colour, depth, rows, cuts, level }
-        })
-    })
+    const LAYOUTS: [(u8, u8, usize); 6] = [(0, 8, 1), (3, 8, 1), (4, 8, 2), (6, 8, 4), (4, 16, 4), (6, 16, 8)];
+    let layout = prop::sample::select(&LAYOUTS);
+    (1..200_u32, 1..24_u32, layout, 1..=256_usize).prop_flat_map(
+        |(width, height, (colour, depth, pixel), transparency)| {
+            let row = 1 + width as usize * pixel;
+            let filters = prop::collection::vec(0..5_u8, height as usize);
+            let level = prop_oneof![Just(Level::Stored), Just(Level::Small)];
+            let cuts = prop::collection::vec(0..=1000_usize, 0..6);
+            (differences(row * height as usize), filters, cuts, level).prop_map(
+                move |(mut rows, filters, cuts, level)| {
+                    for (row, filter) in rows.chunks_exact_mut(row).zip(filters) {
+                        row[0] = filter;
+                    }
+                    Image { width, height, colour, depth, rows, cuts, level, transparency }
+                },
+            )
+        },
+    )
 }
 
 proptest! {
@@ -120,7 +135,8 @@ fn rows_longer_than_the_window_are_read() {
     let mut rows: Vec<u8> = (0..row * height as usize).map(|i| (i * i / 977 % 251) as u8).collect();
     rows.iter_mut().step_by(row).enumerate().for_each(|(y, filter)| *filter = (y % 5) as u8);
     for level in [Level::Stored, Level::Small] {
-        let image = Image { width, height, colour: 6, depth: 16, rows: rows.clone(), cuts: vec![500], level };
+        let image =
+            Image { width, height, colour: 6, depth: 16, rows: rows.clone(), cuts: vec![500], level, transparency: 0 };
         let file = image.encode();
         let limits = Limits { max_width: width, ..Limits::default() };
         let fast = alpha_plane(Cursor::new(&file), &limits, &()).unwrap();

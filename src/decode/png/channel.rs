@@ -3,9 +3,11 @@
 use super::header::{Colour, Header};
 use super::unfilter::{BLOCK, Corner, unfilter, unfilter_block, unfilter_zeros};
 
-/// Where alpha lies in the bytes of a pixel.
+/// Where the channel that decides on alpha lies in the bytes of a pixel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Layout {
+    /// A byte a pixel, which a table makes alpha of once all rows are there.
+    Sample8,
     /// 8-bit grey and alpha.
     GreyAlpha8,
     /// 8-bit red, green, blue, alpha.
@@ -17,10 +19,11 @@ pub(super) enum Layout {
 }
 
 impl Layout {
-    /// The layout, if the image's alpha can be read row by row: an alpha channel, not interlaced.
+    /// The layout, if the image's alpha can be read row by row: not interlaced, and from one channel.
     pub(super) fn of(header: &Header) -> Option<Self> {
         match (header.colour, header.depth) {
             _ if header.interlaced => None,
+            _ if header.alpha_of_sample.is_some() => Some(Self::Sample8),
             (Colour::GreyAlpha, 8) => Some(Self::GreyAlpha8),
             (Colour::GreyAlpha, _) => Some(Self::GreyAlpha16),
             (Colour::Rgba, 8) => Some(Self::Rgba8),
@@ -29,9 +32,10 @@ impl Layout {
         }
     }
 
-    /// Restores one row of alpha values from a filtered row, filter byte first, and the values of the row above.
+    /// Restores one row of the channel from a filtered row, filter byte first, and the values of the row above.
     pub(super) fn restore(self, filtered: &[u8], above: &[u8], values: &mut [u8]) {
         match self {
+            Self::Sample8 => restore::<1, 0>(filtered, above, values),
             Self::GreyAlpha8 => restore::<2, 1>(filtered, above, values),
             Self::Rgba8 => restore::<4, 3>(filtered, above, values),
             Self::GreyAlpha16 => restore::<4, 2>(filtered, above, values),

@@ -83,10 +83,17 @@ impl<'s, 'o, R: BufRead + Seek> Chunks<'s, 'o, R> {
                 self.left
             )));
         }
-        let bytes = self.source.read_array::<N>()?;
-        self.checksum.update(&bytes);
-        self.left = 0;
+        let mut bytes = [0; N];
+        self.read_whole(&mut bytes)?;
         Ok(bytes)
+    }
+
+    /// As many bytes of the chunk's data as fill the buffer; there must be so many.
+    pub(super) fn read_whole(&mut self, bytes: &mut [u8]) -> Result<()> {
+        self.source.read_whole(bytes)?;
+        self.checksum.update(bytes);
+        self.left -= bytes.len() as u32;
+        Ok(())
     }
 
     /// Skips what is left of the chunk's data and verifies its checksum.

@@ -31,6 +31,9 @@ pub(super) struct Header {
     pub(super) interlaced: bool,
     /// A tRNS chunk: some palette entries, or one colour, are transparent.
     pub(super) has_transparency_chunk: bool,
+    /// What that chunk says, as alpha for every value of an 8-bit sample; `None` for other samples, and for a chunk that
+    /// is not as it should be.
+    pub(super) alpha_of_sample: Option<[u8; 256]>,
 }
 
 /// A run of rows of equal length: the whole image, or one pass of an interlaced one.
@@ -62,18 +65,21 @@ impl Header {
             return Err(chunks.fault("its header asks for a colour type, bit depth or method that does not exist"));
         };
         let interlaced = interlace == 1;
-        let header = Self { width, height, depth, colour, interlaced, has_transparency_chunk: false };
+        let header =
+            Self { width, height, depth, colour, interlaced, has_transparency_chunk: false, alpha_of_sample: None };
         header.read_to_image_data(chunks)
     }
 
     fn read_to_image_data<R: BufRead + Seek>(mut self, chunks: &mut Chunks<'_, '_, R>) -> Result<Self> {
-        let mut has_palette = false;
+        let mut palette_entries = 0;
         loop {
             match &chunks.next()? {
                 b"IDAT" => break,
-                b"PLTE" if chunks.left().is_multiple_of(3) && (3..=768).contains(&chunks.left()) => has_palette = true,
+                b"PLTE" if chunks.left().is_multiple_of(3) && (3..=768).contains(&chunks.left()) => {
+                    palette_entries = chunks.left() as usize / 3;
+                }
                 b"PLTE" => return Err(chunks.fault("its palette's length is no multiple of 3 from 3 to 768")),
-                b"tRNS" => self.has_transparency_chunk = self.colour.takes_transparency_chunk(),
+                b"tRNS" if !self.colour.has_alpha_channel() => self.read_transparency(chunks, palette_entries)?,
                 b"fcTL" => self.check_first_frame(chunks)?,
                 b"IHDR" => return Err(chunks.fault("it has two headers")),
                 b"IEND" => return Err(chunks.fault("it has no image data")),
@@ -84,10 +90,31 @@ impl Header {
             }
             chunks.finish()?;
         }
-        if self.colour == Colour::Palette && !has_palette {
+        if self.colour == Colour::Palette && palette_entries == 0 {
             return Err(chunks.fault("its palette is missing"));
         }
         Ok(self)
+    }
+
+    fn read_transparency<R: BufRead + Seek>(
+        &mut self,
+        chunks: &mut Chunks<'_, '_, R>,
+        palette_entries: usize,
+    ) -> Result<()> {
+        let is_first = !self.has_transparency_chunk;
+        self.has_transparency_chunk = true;
+        self.alpha_of_sample = None;
+        let mut alphas = [u8::MAX; 256];
+        let bytes = chunks.left() as usize;
+        match (self.colour, self.depth, bytes) {
+            (Colour::Palette, 8, 1..) if is_first && bytes <= palette_entries => {
+                chunks.read_whole(&mut alphas[..bytes])?
+            }
+            (Colour::Grey, 8, 2) if is_first => alphas[usize::from(chunks.read_array::<2>()?[1])] = 0,
+            _ => return Ok(()),
+        }
+        self.alpha_of_sample = Some(alphas);
+        Ok(())
     }
 
     /// The first frame of an animation is the default image and must be as large.
@@ -151,10 +178,6 @@ impl Colour {
 
     pub(super) fn has_alpha_channel(self) -> bool {
         matches!(self, Self::GreyAlpha | Self::Rgba)
-    }
-
-    fn takes_transparency_chunk(self) -> bool {
-        !self.has_alpha_channel()
     }
 }
 

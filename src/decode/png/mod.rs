@@ -74,6 +74,9 @@ fn read_channel<R: BufRead + Seek>(
         layout.restore(filtered, above, &mut values);
         plane.extend_from_slice(&values);
     })?;
+    if let Some(alphas) = &header.alpha_of_sample {
+        plane.iter_mut().for_each(|value| *value = alphas[usize::from(*value)]);
+    }
     AlphaPlane::new(header.width, header.height, plane).ok_or_else(lost_pixels)
 }
 
