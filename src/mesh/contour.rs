@@ -62,7 +62,7 @@ fn trace(mask: &BitMask, component: Component, observer: &dyn Observer) -> Resul
     let start = [column.cast_signed(), row.cast_signed()];
     let first = mask.place(column as usize, row as usize);
     // The border ends when it comes back to the start from its last pixel, the first found clockwise from the west.
-    let Some(to_last) = (1..8).map(|turn| (4 - turn) & 7).find(|&d| mask.around(first) & BIT_OF_STEP[d] != 0) else {
+    let Some(to_last) = (1..8).map(|turn| (12 - turn) & 7).find(|&d| mask.around(first) & BIT_OF_STEP[d] != 0) else {
         return Ok(vec![start]);
     };
     let along = STEPS.map(|[dx, dy]| mask.distance(dx as isize, dy as isize));
@@ -130,4 +130,42 @@ fn twice_area(contour: &[[i32; 2]]) -> i64 {
         previous = point;
     }
     sum.abs()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mesh::{AlphaPlane, MeshParameters, mask};
+
+    fn contour_of(rows: &[&str]) -> Result<Vec<[i32; 2]>> {
+        let values = rows.iter().flat_map(|row| row.bytes()).map(|pixel| if pixel == b'#' { 255 } else { 0 }).collect();
+        let plane = AlphaPlane::new(rows[0].len() as u32, rows.len() as u32, values).unwrap();
+        let mask = mask::threshold(&plane, &MeshParameters::default(), &()).unwrap();
+        largest(&mask, 0.0, &())
+    }
+
+    #[test]
+    fn the_border_is_followed_counter_clockwise_when_the_shape_fills_the_image() {
+        assert_eq!(contour_of(&["###", "###"]).unwrap(), [[0, 0], [0, 1], [2, 1], [2, 0]]);
+        let wide = "#".repeat(64);
+        assert_eq!(contour_of(&[&wide, &wide]).unwrap(), [[0, 0], [0, 1], [63, 1], [63, 0]]);
+    }
+
+    #[test]
+    fn a_line_is_walked_there_and_back_when_it_is_one_pixel_wide() {
+        assert_eq!(contour_of(&[".....", ".###.", "....."]).unwrap(), [[1, 1], [3, 1]]);
+        assert_eq!(contour_of(&["#"]).unwrap(), [[0, 0]]);
+    }
+
+    #[test]
+    fn the_last_component_wins_when_areas_are_equal() {
+        assert_eq!(contour_of(&["##.##", "##.##"]).unwrap()[0], [3, 0]);
+        assert_eq!(contour_of(&["##...", "##.##", "...##"]).unwrap()[0], [3, 1]);
+    }
+
+    #[test]
+    fn diagonal_neighbours_are_one_component_when_they_touch_by_a_corner() {
+        assert_eq!(contour_of(&["##..", "##..", "..##", "..##"]).unwrap()[0], [0, 0]);
+        assert_eq!(contour_of(&["##..", "##..", "..##", "..##"]).unwrap().len(), 10);
+    }
 }

@@ -34,12 +34,14 @@ pub(crate) struct BitMask {
 impl BitMask {
     fn empty(width: usize, height: usize) -> Self {
         let stride = width.div_ceil(64) + 1;
-        Self { width, height, stride, words: vec![0; stride * (height + 2) + 1] }
+        // One word more at each end: the upper left neighbour's row begins before the first, the lower right one's word
+        // is read with the next.
+        Self { width, height, stride, words: vec![0; 1 + stride * (height + 2) + 1] }
     }
 
     /// The words of the image's rows, each row with the one that follows it.
     fn rows_mut(&mut self) -> &mut [u64] {
-        let rows = self.stride..self.stride * (self.height + 1);
+        let rows = 1 + self.stride..1 + self.stride * (self.height + 1);
         &mut self.words[rows]
     }
 
@@ -53,13 +55,13 @@ impl BitMask {
 
     /// The words of a row.
     pub(crate) fn row(&self, y: usize) -> &[u64] {
-        let start = (y + 1) * self.stride;
+        let start = 1 + (y + 1) * self.stride;
         &self.words[start..start + self.stride - 1]
     }
 
     /// The number of a pixel's bit.
     pub(crate) fn place(&self, x: usize, y: usize) -> usize {
-        (y + 1) * self.stride * 64 + x
+        (1 + (y + 1) * self.stride) * 64 + x
     }
 
     /// What to add to a place to go `dx` to the right and `dy` down.
