@@ -175,6 +175,14 @@ fn jpeg_is_refused_when_its_scan_is_damaged() {
 }
 
 #[test]
+fn finds_of_the_fuzzer_are_refused() {
+    for name in ["damaged_scan_without_its_components.jpg"] {
+        reason(decode(&image(name)), name);
+        assert!(rgba(Cursor::new(image(name)), &Limits::default(), &()).is_err(), "{name}: colours");
+    }
+}
+
+#[test]
 fn webp_is_refused_when_a_chunk_is_longer_than_the_file() {
     for name in ["webp_lossless.webp", "webp_lossy_alpha.webp", "webp_animated_lossy.webp"] {
         let mut damaged = image(name);
