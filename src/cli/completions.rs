@@ -12,11 +12,10 @@ use clap_complete::Shell;
 /// Examples:
 ///
 ///   spinelift completions bash > ~/.local/share/bash-completion/completions/spinelift
-///
 ///   spinelift completions zsh > "${fpath[1]}/_spinelift"
-///
 ///   spinelift completions fish > ~/.config/fish/completions/spinelift.fish
 #[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
 pub(super) struct CompletionsArgs {
     /// The shell
     #[arg(value_enum)]

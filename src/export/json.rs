@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::digits::Text;
 use super::{ENGINE_VERSION, Format, Source};
 use crate::mesh::{Component, Error, Mesh, MeshParameters, Result};
 
@@ -15,17 +16,9 @@ pub(super) const FORMAT: Format = Format {
     write,
 };
 
+/// What follows the long lists.
 #[derive(Serialize)]
-struct MeshResult<'a> {
-    vertices: &'a [[f64; 2]],
-    triangles: &'a [[u32; 3]],
-    /// `u0, v0, u1, v1, ...`
-    uvs: &'a [f64],
-    /// `a0, b0, a1, b1, ...`
-    boundary_edges: &'a [u32],
-    /// `a0, b0, a1, b1, ...`
-    internal_edges: &'a [u32],
-    boundary_indices: &'a [u32],
+struct Rest<'a> {
     bounds: Bounds,
     components: Vec<Part>,
     metadata: Metadata<'a>,
@@ -61,15 +54,9 @@ struct Metadata<'a> {
     source_sha256: Option<&'a str>,
 }
 
-impl<'a> MeshResult<'a> {
+impl<'a> Rest<'a> {
     fn new(mesh: &'a Mesh, source: &Source<'a>) -> Self {
         Self {
-            vertices: &mesh.vertices,
-            triangles: &mesh.triangles,
-            uvs: mesh.uvs.as_flattened(),
-            boundary_edges: mesh.boundary_edges.as_flattened(),
-            internal_edges: mesh.internal_edges.as_flattened(),
-            boundary_indices: &mesh.boundary_indices,
             bounds: Bounds { x: 0, y: 0, width: mesh.width, height: mesh.height },
             components: mesh.components.iter().map(Part::from).collect(),
             metadata: Metadata {
@@ -94,5 +81,124 @@ impl From<&Component> for Part {
 }
 
 fn write(mesh: &Mesh, source: &Source<'_>) -> Result<Vec<u8>> {
-    serde_json::to_vec(&MeshResult::new(mesh, source)).map_err(|error| Error::Internal(error.to_string()))
+    let mut bytes = lists(mesh);
+    let rest = serde_json::to_vec(&Rest::new(mesh, source)).map_err(|error| Error::Internal(error.to_string()))?;
+    // One object: the second one's brace gives way to a comma.
+    bytes.push(b',');
+    bytes.extend_from_slice(&rest[1..]);
+    Ok(bytes)
+}
+
+/// The lists: `vertices` in px and `triangles` nested; `uvs`, edges and hull flat, as the reference's consumers read them.
+fn lists(mesh: &Mesh) -> Vec<u8> {
+    let edge_ends = 2 * (mesh.boundary_edges.len() + mesh.internal_edges.len());
+    let index_count = 3 * mesh.triangles.len() + edge_ends + mesh.boundary_indices.len();
+    let number_count = 2 * (mesh.vertices.len() + mesh.uvs.len());
+    let mut text = Text::new(mesh.vertices.len(), index_count, number_count);
+    text.raw("{\"vertices\":[");
+    text.pairs(&mesh.vertices);
+    text.raw("],\"triangles\":[");
+    text.triples(&mesh.triangles);
+    text.raw("],\"uvs\":[");
+    text.numbers(mesh.uvs.as_flattened());
+    text.raw("],\"boundary_edges\":[");
+    text.indices(mesh.boundary_edges.as_flattened());
+    text.raw("],\"internal_edges\":[");
+    text.indices(mesh.internal_edges.as_flattened());
+    text.raw("],\"boundary_indices\":[");
+    text.indices(&mesh.boundary_indices);
+    text.raw("]");
+    text.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::export::sample;
+
+    fn written(mesh: &Mesh, source: &Source<'_>) -> Value {
+        serde_json::from_slice(&write(mesh, source).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn results_are_as_consumers_read_them() {
+        let unknown = ["the unknown parameter".to_owned()];
+        let source = Source { name: "hero.png", sha256: Some("ab12"), warnings: &unknown, ..Source::default() };
+        let expected = json!({
+            "vertices": [[4.0, 1.0], [4.0, 9.0], [12.0, 9.0], [12.0, 1.0], [8.25, 5.1]],
+            "triangles": [[0, 1, 4], [1, 2, 4], [2, 3, 4], [3, 0, 4]],
+            "uvs": [0.25, 0.1, 0.25, 0.9, 0.75, 0.9, 0.75, 0.1, 0.515625, 0.51],
+            "boundary_edges": [0, 1, 1, 2, 2, 3, 0, 3],
+            "internal_edges": [0, 4, 1, 4, 2, 4, 3, 4],
+            "boundary_indices": [0, 1, 2, 3],
+            "bounds": { "x": 0, "y": 0, "width": 16, "height": 10 },
+            "components": [{
+                "first_vertex": 0, "hull_length": 4, "vertex_count": 5, "first_triangle": 0, "triangle_count": 4,
+            }],
+            "metadata": {
+                "width": 16, "height": 10, "vertex_count": 5, "triangle_count": 4,
+                "parameters": MeshParameters::default(),
+                "warnings": ["the outline was repaired", "the unknown parameter"],
+                "engine_version": ENGINE_VERSION,
+                "source_sha256": "ab12",
+            },
+        });
+        assert_eq!(written(&sample::mesh(), &source), expected);
+    }
+
+    #[test]
+    fn an_unknown_digest_is_left_out_and_names_never_matter() {
+        let named = Source { name: "hero.png", ..Source::default() };
+        assert_eq!(write(&sample::mesh(), &named), write(&sample::mesh(), &Source::default()));
+        assert!(written(&sample::mesh(), &named)["metadata"].get("source_sha256").is_none());
+    }
+
+    #[test]
+    fn a_mesh_of_nothing_is_still_json() {
+        let mut mesh = sample::mesh();
+        mesh.vertices.clear();
+        mesh.uvs.clear();
+        mesh.triangles.clear();
+        mesh.internal_edges.clear();
+        assert_eq!(written(&mesh, &Source::default())["vertices"], json!([]));
+    }
+
+    /// A grid of 27,000 vertices and 54,000 triangles, as a refined 2048 px sprite has.
+    fn large(step: f64) -> Mesh {
+        let (columns, rows) = (164_u32, 164_u32);
+        let at = |column: u32, row: u32| row * (columns + 1) + column;
+        let mut mesh = sample::mesh();
+        let place = |index: u32| [f64::from(index % (columns + 1)) * step, f64::from(index / (columns + 1)) * step];
+        mesh.vertices = (0..=at(columns, rows)).map(place).collect();
+        mesh.uvs = mesh.vertices.iter().map(|point| point.map(|c| c / 2048.0)).collect();
+        let cells = (0..rows).flat_map(|row| (0..columns).map(move |column| (column, row)));
+        let corners = |(x, y): (u32, u32)| [at(x, y), at(x + 1, y), at(x + 1, y + 1), at(x, y + 1)];
+        mesh.triangles = cells.clone().map(corners).flat_map(|[a, b, c, d]| [[a, b, c], [a, c, d]]).collect();
+        mesh.internal_edges = cells.map(corners).flat_map(|[a, b, c, d]| [[a, b], [a, c], [a, d]]).collect();
+        mesh
+    }
+
+    #[test]
+    #[ignore = "measures: cargo test --release large_meshes_are_written -- --ignored --nocapture"]
+    fn large_meshes_are_written_faster_than_by_serde() {
+        for step in [12.0, 12.34567] {
+            let mesh = large(step);
+            let serde = || {
+                let flat = [mesh.boundary_edges.as_flattened(), mesh.internal_edges.as_flattened()];
+                let lists = (&mesh.vertices, &mesh.triangles, mesh.uvs.as_flattened(), flat);
+                serde_json::to_vec(&lists).unwrap().len()
+            };
+            let best = |run: &dyn Fn() -> usize| {
+                let times = (0..50).map(|_| {
+                    let start = std::time::Instant::now();
+                    std::hint::black_box(run());
+                    start.elapsed()
+                });
+                times.min().unwrap()
+            };
+            println!("step {step}: {:?}, serde {:?}", best(&|| lists(&mesh).len()), best(&serde));
+        }
+    }
 }

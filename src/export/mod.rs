@@ -3,8 +3,12 @@
 //! An exporter sees a finished [`Mesh`] and what is known of its [`Source`]. It reads no file, no clock and no
 //! environment, so equal input gives equal bytes.
 
+mod coverage;
+mod digits;
 mod json;
 mod outline;
+mod png;
+mod style;
 mod svg;
 
 #[cfg(test)]
@@ -56,7 +60,7 @@ pub struct Format {
 }
 
 /// Every format; the first is the default.
-pub const FORMATS: &[Format] = &[json::FORMAT, outline::FORMAT, svg::FORMAT];
+pub const FORMATS: &[Format] = &[json::FORMAT, outline::FORMAT, svg::FORMAT, png::FORMAT];
 
 impl Format {
     /// The format of that name.

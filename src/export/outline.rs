@@ -9,7 +9,7 @@ pub(super) const FORMAT: Format = Format {
     name: "outline",
     extension: "outline.json",
     media_type: "application/json",
-    about: "the simplified outline in pixel indices, before repair: for physics shapes",
+    about: "the simplified outline in pixel indices: for physics shapes",
     binary: false,
     draws_image: false,
     write,

@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write};
 
+use super::style::{self, MARGIN_PX, Part, SHOWN_PX, SQUARE_PX, SQUARES};
 use super::{Format, Source};
 use crate::mesh::{Error, Mesh, Result};
 
@@ -15,9 +16,6 @@ pub(super) const FORMAT: Format = Format {
     write,
 };
 
-/// Small sprites are shown enlarged to about this many px, so that the strokes do not cover them.
-const SHOWN_PX: u32 = 1024;
-
 /// Up to this size pixels are shown as squares; over it, smoothing looks better.
 const PIXEL_ART_PX: u32 = 256;
 
@@ -29,79 +27,87 @@ fn write(mesh: &Mesh, source: &Source<'_>) -> Result<Vec<u8>> {
 }
 
 fn draw(out: &mut String, mesh: &Mesh, source: &Source<'_>) -> fmt::Result {
-    let (width, height) = (mesh.width, mesh.height);
-    let zoom = (SHOWN_PX / width.max(height)).max(1);
-    let (shown_width, shown_height) = (u64::from(width) * u64::from(zoom), u64::from(height) * u64::from(zoom));
+    let (width, height) = (f64::from(mesh.width), f64::from(mesh.height));
+    let zoom = f64::from((SHOWN_PX / mesh.width.max(mesh.height).max(1)).max(1));
+    let margin = f64::from(MARGIN_PX) / zoom;
+    let view = [-margin, -margin, width + 2.0 * margin, height + 2.0 * margin];
+    let [left, top, seen_width, seen_height] = view;
     writeln!(
         out,
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{shown_width}\" height=\"{shown_height}\" \
-         viewBox=\"0 0 {width} {height}\">"
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{}\" height=\"{}\" \
+         viewBox=\"{left} {top} {seen_width} {seen_height}\">",
+        seen_width * zoom,
+        seen_height * zoom
     )?;
     let (vertices, triangles) = (mesh.vertices.len(), mesh.triangles.len());
     writeln!(out, "<title>{}: {vertices} vertices, {triangles} triangles</title>", Escaped(source.name))?;
-    backdrop(out, 8.0 / f64::from(zoom))?;
+    backdrop(out, f64::from(SQUARE_PX) / zoom, view)?;
     if let Some((bytes, media_type)) = source.bytes.and_then(|bytes| Some((bytes, media_type(bytes)?))) {
-        let smoothing = if width.max(height) <= PIXEL_ART_PX { "pixelated" } else { "auto" };
-        // The mesh lies over pixels as they are stored; a viewer would turn a JPEG as its EXIF says.
-        write!(
-            out,
-            "<image width=\"{width}\" height=\"{height}\" preserveAspectRatio=\"none\" \
-             style=\"image-rendering:{smoothing};image-orientation:none\" href=\"data:{media_type};base64,"
-        )?;
-        base64(out, bytes);
-        writeln!(out, "\"/>")?;
+        embed(out, mesh, bytes, media_type)?;
     }
-    strokes(out, mesh)?;
+    draw_mesh(out, mesh, zoom)?;
     writeln!(out, "</svg>")
 }
 
-/// A soft checkerboard: transparent parts are seen as such, and neither light nor dark art vanishes in it.
-fn backdrop(out: &mut String, square: f64) -> fmt::Result {
+fn embed(out: &mut String, mesh: &Mesh, bytes: &[u8], media_type: &str) -> fmt::Result {
+    let (width, height) = (mesh.width, mesh.height);
+    let smoothing = if width.max(height) <= PIXEL_ART_PX { "pixelated" } else { "auto" };
+    // The mesh lies over pixels as they are stored; a viewer would turn a JPEG as its EXIF says.
+    write!(
+        out,
+        "<image width=\"{width}\" height=\"{height}\" preserveAspectRatio=\"none\" \
+         style=\"image-rendering:{smoothing};image-orientation:none\" href=\"data:{media_type};base64,"
+    )?;
+    base64(out, bytes);
+    writeln!(out, "\"/>")
+}
+
+fn backdrop(out: &mut String, square: f64, [left, top, width, height]: [f64; 4]) -> fmt::Result {
     let period = square * 2.0;
+    let [even, odd] = SQUARES.map(|grey| format!("#{grey:02x}{grey:02x}{grey:02x}"));
     writeln!(
         out,
         "<pattern id=\"checks\" width=\"{period}\" height=\"{period}\" patternUnits=\"userSpaceOnUse\">\
-         <path fill=\"#9a9a9a\" d=\"M0 0h{period}v{period}h-{period}z\"/>\
-         <path fill=\"#8c8c8c\" d=\"M0 0h{square}v{period}h{square}v-{square}h-{period}z\"/></pattern>\n\
-         <rect width=\"100%\" height=\"100%\" fill=\"url(#checks)\"/>"
+         <path fill=\"{even}\" d=\"M0 0h{period}v{period}h-{period}z\"/>\
+         <path fill=\"{odd}\" d=\"M{square} 0h{square}v{square}h-{period}v{square}h{square}z\"/></pattern>\n\
+         <rect x=\"{left}\" y=\"{top}\" width=\"{width}\" height=\"{height}\" fill=\"url(#checks)\"/>"
     )
 }
 
-/// Every line twice, dark below light, so that it shows on any art. Widths are px of the screen at every zoom.
-fn strokes(out: &mut String, mesh: &Mesh) -> fmt::Result {
+/// Widths are px of the screen at every zoom.
+fn draw_mesh(out: &mut String, mesh: &Mesh, zoom: f64) -> fmt::Result {
     writeln!(
         out,
         "<style>path.l{{fill:none;vector-effect:non-scaling-stroke;stroke-linejoin:round;stroke-linecap:round}}</style>\n<defs>"
     )?;
-    edges(out, "wire", mesh, &mesh.internal_edges)?;
-    edges(out, "hull", mesh, &mesh.boundary_edges)?;
-    // A line of no length with round ends is a dot whose size does not scale.
-    write!(out, "<path id=\"dots\" class=\"l\" d=\"")?;
-    for [x, y] in &mesh.vertices {
-        write!(out, "M{x} {y}h0")?;
+    for part in [Part::Wire, Part::Hull, Part::Dots] {
+        write!(out, "<path id=\"{}\" class=\"l\" d=\"", id(part))?;
+        for [[ax, ay], [bx, by]] in style::lines(mesh, part) {
+            // A line of no length with round ends is a dot whose size does not scale.
+            if part == Part::Dots { write!(out, "M{ax} {ay}h0")? } else { write!(out, "M{ax} {ay}L{bx} {by}")? }
+        }
+        writeln!(out, "\"/>")?;
     }
-    writeln!(out, "\"/>\n</defs>")?;
-    for (id, colour, width) in [
-        ("wire", "#00000080", 2.5),
-        ("wire", "#66e0ff", 1.0),
-        ("hull", "#000000b0", 5.0),
-        ("hull", "#ffd23f", 2.5),
-        ("dots", "#000000c0", 7.0),
-        ("dots", "#ffffff", 4.5),
-    ] {
-        writeln!(out, "<use href=\"#{id}\" stroke=\"{colour}\" stroke-width=\"{width}\"/>")?;
+    writeln!(out, "</defs>")?;
+    for stroke in style::strokes(style::mean_edge(mesh) * zoom) {
+        let [red, green, blue] = stroke.colour;
+        writeln!(
+            out,
+            "<use href=\"#{}\" stroke=\"#{red:02x}{green:02x}{blue:02x}\" stroke-opacity=\"{}\" stroke-width=\"{:.2}\"/>",
+            id(stroke.part),
+            stroke.opacity,
+            stroke.width_px
+        )?;
     }
     Ok(())
 }
 
-fn edges(out: &mut String, id: &str, mesh: &Mesh, edges: &[[u32; 2]]) -> fmt::Result {
-    write!(out, "<path id=\"{id}\" class=\"l\" d=\"")?;
-    for &[a, b] in edges {
-        if let (Some([ax, ay]), Some([bx, by])) = (mesh.vertices.get(a as usize), mesh.vertices.get(b as usize)) {
-            write!(out, "M{ax} {ay}L{bx} {by}")?;
-        }
+fn id(part: Part) -> &'static str {
+    match part {
+        Part::Wire => "wire",
+        Part::Hull => "hull",
+        Part::Dots => "dots",
     }
-    writeln!(out, "\"/>")
 }
 
 /// Only what browsers draw may be embedded, whatever the bytes claim to be.
@@ -185,6 +191,6 @@ mod tests {
         let text = String::from_utf8(write(&sample::mesh(), &Source::default()).unwrap()).unwrap();
         assert_eq!(text.matches('L').count(), 8);
         assert_eq!(text.matches("h0M").count() + text.matches("h0\"").count(), 5);
-        assert!(text.contains("viewBox=\"0 0 16 10\"") && text.contains("width=\"1024\""));
+        assert!(text.contains("viewBox=\"-0.25 -0.25 16.5 10.5\"") && text.contains("width=\"1056\""));
     }
 }

@@ -61,16 +61,17 @@ impl<'a> Blur<'a> {
         &self.values[y * self.width..(y + 1) * self.width]
     }
 
-    /// Sets the bits of whole rows from `first_row` on.
-    pub(super) fn threshold_band(&self, first_row: usize, words: &mut [u64]) {
+    /// Sets the bits of whole rows from `first_row` on, `stride` words apart.
+    pub(super) fn threshold_band(&self, first_row: usize, words: &mut [u64], stride: usize) {
         let words_per_row = self.width.div_ceil(64);
-        let rows = words.len() / words_per_row;
+        let rows = words.len() / stride;
         let first = first_row as isize - self.radius() as isize;
         let extremes: Vec<Extremes> =
             (0..rows + self.kernel - 1).map(|i| self.extremes(first + i as isize, words_per_row)).collect();
         let mut columns: Vec<Columns> = (0..words_per_row).map(|_| Columns { sums: [0; REACHED], row: None }).collect();
         let mut around = Extremes { some: Vec::new(), full: Vec::new() };
-        for (i, row) in words.chunks_exact_mut(words_per_row).enumerate() {
+        for (i, row) in words.chunks_exact_mut(stride).enumerate() {
+            let row = &mut row[..words_per_row];
             around.of_all(&extremes[i..i + self.kernel]);
             for (index, word) in row.iter_mut().enumerate() {
                 *word = match around.plain(index, self.radius()) {

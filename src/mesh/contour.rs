@@ -14,8 +14,8 @@ use super::observer::{Observer, Stage, check_stop};
 /// Steps of eight directions counter-clockwise from east, as seen on screen (y down).
 const STEPS: [[i32; 2]; 8] = [[1, 0], [1, -1], [0, -1], [-1, -1], [-1, 0], [-1, 1], [0, 1], [1, 1]];
 
-/// Border steps between two looks at the observer: about a millisecond.
-const STEPS_PER_CHECK: usize = 1 << 17;
+/// Border steps between two looks at the observer, some microseconds, and room made for as many points.
+const STEPS_PER_CHECK: usize = 1 << 10;
 
 /// The contour of the component with the largest area, `[x, y]` pixel indices; on equal area that of the component
 /// whose first pixel comes last in raster order.
@@ -60,62 +60,64 @@ fn nothing(mask: &BitMask, largest_area: f64, min_contour_area: f64) -> Error {
 fn trace(mask: &BitMask, component: Component, observer: &dyn Observer) -> Result<Vec<[i32; 2]>> {
     let [row, column] = component.first_pixel;
     let start = [column.cast_signed(), row.cast_signed()];
-    let neighbours = neighbours_of(mask, start);
-    if neighbours == 0 {
-        return Ok(vec![start]);
-    }
+    let first = mask.place(column as usize, row as usize);
     // The border ends when it comes back to the start from its last pixel, the first found clockwise from the west.
-    let to_last = (1..8).map(|turn| (4 - turn) & 7).find(|&d| neighbours & (1 << d) != 0).unwrap_or(4) as usize;
-    let last = step(start, to_last);
-    let mut contour = Vec::new();
-    let (mut at, mut from, mut came) = (start, to_last, to_last ^ 4);
-    for steps in 0.. {
-        if steps % STEPS_PER_CHECK == STEPS_PER_CHECK - 1 {
-            check_stop(observer, Stage::Contour)?;
-        }
-        // The next border pixel is the first one counter-clockwise after the one we came from.
-        let after = (from + 1) & 7;
-        let turns = neighbours_of(mask, at).rotate_right(after as u32).trailing_zeros() as usize;
-        let direction = (after + turns) & 7;
-        if direction != came {
-            contour.push(at);
-            came = direction;
-        }
-        let next = step(at, direction);
-        if next == start && at == last {
-            break;
-        }
-        at = next;
-        from = (direction + 4) & 7;
-    }
-    Ok(contour)
-}
-
-fn step([x, y]: [i32; 2], direction: usize) -> [i32; 2] {
-    let [dx, dy] = STEPS[direction];
-    [x + dx, y + dy]
-}
-
-/// Bit `d` is the pixel in direction `d` of [`STEPS`]; outside the image nothing is inside.
-fn neighbours_of(mask: &BitMask, [x, y]: [i32; 2]) -> u8 {
-    let (x, y) = (x as usize, y as usize);
-    let above = if y > 0 { three(mask.row(y - 1), x) } else { 0 };
-    let level = three(mask.row(y), x);
-    let below = if y + 1 < mask.height() { three(mask.row(y + 1), x) } else { 0 };
-    // `three` has the western pixel in bit 0; the upper row runs from direction 3 down to 1, the lower from 5 to 7.
-    let upper = (above >> 2 & 1) << 1 | (above & 2) << 1 | (above & 1) << 3;
-    level >> 2 & 1 | upper | (level & 1) << 4 | below << 5
-}
-
-/// The pixels x - 1, x and x + 1 of a row in bits 0, 1 and 2.
-fn three(row: &[u64], x: usize) -> u8 {
-    let (word, bit) = (x / 64, x % 64);
-    let bits = match bit {
-        0 => row[word] << 1 | if word > 0 { row[word - 1] >> 63 } else { 0 },
-        63 => row[word] >> 62 | row.get(word + 1).map_or(0, |next| (next & 1) << 2),
-        _ => row[word] >> (bit - 1),
+    let Some(to_last) = (1..8).map(|turn| (4 - turn) & 7).find(|&d| mask.around(first) & BIT_OF_STEP[d] != 0) else {
+        return Ok(vec![start]);
     };
-    bits as u8 & 7
+    let along = STEPS.map(|[dx, dy]| mask.distance(dx as isize, dy as isize));
+    let last = first.wrapping_add_signed(along[to_last]);
+    let (mut point, mut place, mut from, mut came) = (start, first, to_last, to_last ^ 4);
+    let mut contour = Vec::new();
+    let mut count = 0;
+    loop {
+        check_stop(observer, Stage::Contour)?;
+        contour.resize(count + STEPS_PER_CHECK, [0; 2]);
+        for _ in 0..STEPS_PER_CHECK {
+            let direction = usize::from(NEXT_DIRECTION[from][mask.around(place)]);
+            // Written always and counted only at a turn: turns come too irregularly to be predicted.
+            contour[count] = point;
+            count += usize::from(direction != came);
+            came = direction;
+            let next = place.wrapping_add_signed(along[direction]);
+            if next == first && place == last {
+                contour.truncate(count);
+                return Ok(contour);
+            }
+            place = next;
+            point = [point[0] + STEPS[direction][0], point[1] + STEPS[direction][1]];
+            from = (direction + 4) & 7;
+        }
+    }
+}
+
+/// The bit of [`BitMask::around`] that is the pixel in each direction of [`STEPS`].
+const BIT_OF_STEP: [usize; 8] = [1 << 5, 1 << 2, 1 << 1, 1, 1 << 3, 1 << 6, 1 << 7, 1 << 8];
+
+/// By the direction in which the last border pixel lies and what is around: the direction of the next one, the first
+/// counter-clockwise after the last. A table, because a step must wait for the one before it.
+static NEXT_DIRECTION: [[u8; 512]; 8] = next_directions();
+
+const fn next_directions() -> [[u8; 512]; 8] {
+    let mut table = [[0; 512]; 8];
+    let mut from = 0;
+    while from < 8 {
+        let mut around = 0;
+        while around < 512 {
+            let mut turn = 8;
+            while turn > 0 {
+                // From the last possible turn to the first, so that the first found is what remains.
+                let direction = (from + turn) & 7;
+                if around & BIT_OF_STEP[direction] != 0 {
+                    table[from][around] = direction as u8;
+                }
+                turn -= 1;
+            }
+            around += 1;
+        }
+        from += 1;
+    }
+    table
 }
 
 /// Twice the area within a closed contour, px2.

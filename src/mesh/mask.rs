@@ -19,16 +19,30 @@ const BAND_ROWS: usize = 128;
 /// Pixels below which threads cost more than they bring: about 0.1 ms of work.
 const PARALLEL_PIXELS: usize = 1 << 20;
 
-/// One bit a pixel, top row first, each row padded with zeros to whole words; bit 0 of a word is its leftmost pixel.
+/// One bit a pixel, top row first; bit 0 of a word is its leftmost pixel. A word of zeros follows each row and a row of
+/// zeros lies above the first and below the last, so that what surrounds a pixel can be read without asking where the
+/// image ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct BitMask {
     width: usize,
     height: usize,
-    words_per_row: usize,
+    /// Words from a row to the next.
+    stride: usize,
     words: Vec<u64>,
 }
 
 impl BitMask {
+    fn empty(width: usize, height: usize) -> Self {
+        let stride = width.div_ceil(64) + 1;
+        Self { width, height, stride, words: vec![0; stride * (height + 2) + 1] }
+    }
+
+    /// The words of the image's rows, each row with the one that follows it.
+    fn rows_mut(&mut self) -> &mut [u64] {
+        let rows = self.stride..self.stride * (self.height + 1);
+        &mut self.words[rows]
+    }
+
     pub(crate) fn height(&self) -> usize {
         self.height
     }
@@ -39,7 +53,30 @@ impl BitMask {
 
     /// The words of a row.
     pub(crate) fn row(&self, y: usize) -> &[u64] {
-        &self.words[y * self.words_per_row..(y + 1) * self.words_per_row]
+        let start = (y + 1) * self.stride;
+        &self.words[start..start + self.stride - 1]
+    }
+
+    /// The number of a pixel's bit.
+    pub(crate) fn place(&self, x: usize, y: usize) -> usize {
+        (y + 1) * self.stride * 64 + x
+    }
+
+    /// What to add to a place to go `dx` to the right and `dy` down.
+    pub(crate) fn distance(&self, dx: isize, dy: isize) -> isize {
+        dy * self.stride as isize * 64 + dx
+    }
+
+    /// The pixels x - 1, x and x + 1 of the rows y - 1, y and y + 1 around a place, the upper row in bits 0 to 2.
+    #[inline]
+    pub(crate) fn around(&self, place: usize) -> usize {
+        // The word before a row is zero, so x - 1 may be -1.
+        let (level, row) = (place - 1, 64 * self.stride);
+        [level - row, level, level + row].iter().rev().fold(0, |bits, at| {
+            let (word, bit) = (at / 64, at % 64);
+            let [low, high] = self.words[word..word + 2] else { return bits };
+            bits << 3 | ((low >> bit | high << 1 << (63 - bit)) & 7) as usize
+        })
     }
 }
 
@@ -47,8 +84,8 @@ impl BitMask {
 /// `alpha_threshold` counting as 0 and the border reflected without its edge pixel, is over `binary_threshold`.
 pub(crate) fn threshold(alpha: &AlphaPlane, p: &MeshParameters, observer: &dyn Observer) -> Result<BitMask> {
     let (width, height) = (alpha.width() as usize, alpha.height() as usize);
-    let words_per_row = width.div_ceil(64);
-    let mut mask = BitMask { width, height, words_per_row, words: vec![0; words_per_row * height] };
+    let mut mask = BitMask::empty(width, height);
+    let stride = mask.stride;
     let Some(values) = alpha.values() else {
         fill_opaque(&mut mask, p);
         return Ok(mask);
@@ -60,18 +97,21 @@ pub(crate) fn threshold(alpha: &AlphaPlane, p: &MeshParameters, observer: &dyn O
         check_stop(observer, Stage::Blur)?;
         let first_row = index * BAND_ROWS;
         if let Some(blur) = &blur {
-            blur.threshold_band(first_row, words);
+            blur.threshold_band(first_row, words, stride);
         } else {
             let rows = values.chunks_exact(width).skip(first_row);
-            words.chunks_exact_mut(words_per_row).zip(rows).for_each(|(row, values)| pack_at_least(values, least, row));
+            words
+                .chunks_exact_mut(stride)
+                .zip(rows)
+                .for_each(|(row, values)| pack_at_least(values, least, &mut row[..stride - 1]));
         }
         Ok(())
     };
-    let bands = words_per_row * BAND_ROWS;
+    let bands = stride * BAND_ROWS;
     if width * height >= PARALLEL_PIXELS {
-        mask.words.par_chunks_mut(bands).enumerate().try_for_each(band)?;
+        mask.rows_mut().par_chunks_mut(bands).enumerate().try_for_each(band)?;
     } else {
-        mask.words.chunks_mut(bands).enumerate().try_for_each(band)?;
+        mask.rows_mut().chunks_mut(bands).enumerate().try_for_each(band)?;
     }
     Ok(mask)
 }
@@ -82,7 +122,9 @@ fn fill_opaque(mask: &mut BitMask, p: &MeshParameters) {
         return;
     }
     let last_bits = mask.width % 64;
-    for row in mask.words.chunks_exact_mut(mask.words_per_row) {
+    let stride = mask.stride;
+    for row in mask.rows_mut().chunks_exact_mut(stride) {
+        let row = &mut row[..stride - 1];
         row.fill(u64::MAX);
         if let (Some(last), 1..) = (row.last_mut(), last_bits) {
             *last = (1 << last_bits) - 1;

@@ -1,6 +1,6 @@
 //! A simple polygon from an outline that touches or crosses itself.
 //!
-//! The edges are drawn into a Delaunay triangulation that splits them where they cross. What cannot be reached from
+//! The edges are split where they cross and drawn into a Delaunay triangulation. What cannot be reached from
 //! outside without crossing one is inside: lobes, overlaps and the holes between them. Lobes that hang together by a
 //! point or by a line without width are welded there, half a pixel to each side, as wide as the pixels were that the
 //! outline ran along. Spikes without an inside disappear. Where welding does not lead to one simple polygon, the
@@ -10,14 +10,15 @@ use std::collections::{HashMap, HashSet};
 
 use spade::{Point2, Triangulation as _, handles::FixedVertexHandle};
 
-use super::geometry::{Point, distance2, minus, polygon_area};
-use super::triangulate::Cdt;
+use super::geometry::{Point, cross, distance2, minus, polygon_area};
+use super::noding::{node, position};
+use super::triangulate::{Cdt, triangulate};
 
 /// Half the width of a weld, px; a smaller one is tried where a larger one touches something new.
 const WELD_HALF_WIDTHS_PX: [f64; 4] = [0.5, 0.36, 0.24, 0.15];
 
-/// Vertices of a repaired outline closer than this are one, px: crossings beside a corner would make slivers.
-const SAME_PLACE_PX: f64 = 1e-3;
+/// A vertex of a repaired outline closer than this to the line between its neighbours is not needed, px.
+const STRAIGHT_PX: f64 = 1.0 / 64.0;
 
 /// A repaired outline.
 pub(super) struct Repaired {
@@ -45,7 +46,7 @@ pub(super) fn repair(outline: &[Point], size: Point) -> Option<Repaired> {
         }
         drawing.extend(arrangement.welds(half_width, size));
     }
-    let mut ring = merge_close(best);
+    let mut ring = straighten(best);
     if (polygon_area(&ring) > 0.0) != positive {
         ring.reverse();
     }
@@ -59,18 +60,16 @@ struct Arrangement {
 }
 
 impl Arrangement {
-    /// Draws closed rings. `None` if a coordinate is no number.
+    /// Draws closed rings. `None` if they cannot be drawn without contradiction.
     fn draw(rings: &[Vec<Point>]) -> Option<Self> {
         let mut cdt = Cdt::new();
-        for ring in rings {
-            let corners: Option<Vec<FixedVertexHandle>> =
-                ring.iter().map(|&[x, y]| cdt.insert(Point2::new(x, y)).ok()).collect();
-            let corners = corners?;
-            for (index, &from) in corners.iter().enumerate() {
-                let to = corners[(index + 1) % corners.len()];
-                if from != to {
-                    cdt.add_constraint_and_split(from, to, |crossing| crossing);
-                }
+        for segment in node(rings)? {
+            let [from, to] = segment.map(|point| {
+                let [x, y] = position(point);
+                cdt.insert(Point2::new(x, y)).ok()
+            });
+            if cdt.try_add_constraint(from?, to?).is_empty() {
+                return None;
             }
         }
         let mut outside = vec![false; cdt.num_all_faces()];
@@ -204,12 +203,16 @@ fn lobes(arrangement: &Arrangement) -> Vec<Vec<Point>> {
     rings.into_iter().map(|(_, ring)| ring).collect()
 }
 
-/// Drops vertices that are where the one before is.
-fn merge_close(mut ring: Vec<Point>) -> Vec<Point> {
-    let close = |a: &Point, b: &Point| distance2(*a, *b) < SAME_PLACE_PX * SAME_PLACE_PX;
-    ring.dedup_by(|b, a| close(a, b));
-    while ring.len() > 1 && close(&ring[0], &ring[ring.len() - 1]) {
-        ring.pop();
-    }
-    ring
+/// Drops vertices that lie between their neighbours on a straight line: welds and crossings leave some.
+fn straighten(ring: Vec<Point>) -> Vec<Point> {
+    let needed = |index: usize| {
+        let [before, at, after] = [ring.len() - 1, 0, 1].map(|step| ring[(index + step) % ring.len()]);
+        let along = minus(after, before);
+        let out = minus(at, before);
+        let length2 = distance2(before, after);
+        let off = cross(along, out);
+        off * off > STRAIGHT_PX * STRAIGHT_PX * length2 || super::geometry::dot(along, out) < 0.0
+    };
+    let kept: Vec<Point> = (0..ring.len()).filter(|&index| needed(index)).map(|index| ring[index]).collect();
+    if triangulate(&kept).is_some() { kept } else { ring }
 }

@@ -89,7 +89,7 @@ pub(super) const BLUR_KERNEL_SIZE: Parameter = Parameter {
     max: 21.0,
     default: 1.0,
     unit: "px",
-    effect: "blurs the mask: 1 not at all, higher closes gaps and rounds corners; an even value counts as the next odd one",
+    effect: "blurs the mask: 1 not at all, higher closes gaps and rounds corners; even: the next odd",
 };
 
 pub(super) const BINARY_THRESHOLD: Parameter = Parameter {
