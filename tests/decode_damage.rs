@@ -174,6 +174,21 @@ fn jpeg_is_refused_when_its_scan_is_damaged() {
     reason(decode(&damaged), "a frame inside a scan");
 }
 
+/// Files on which a decoder once panicked, found by the fuzzer, have names that begin with `damaged_`.
+#[test]
+fn finds_of_the_fuzzer_are_refused() {
+    let mut finds = 0;
+    for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/decode")).unwrap() {
+        let name = entry.unwrap().file_name().to_string_lossy().into_owned();
+        if name.starts_with("damaged_") {
+            reason(decode(&image(&name)), &name);
+            assert!(rgba(Cursor::new(image(&name)), &Limits::default(), &()).is_err(), "{name}: colours");
+            finds += 1;
+        }
+    }
+    assert!(finds > 0);
+}
+
 #[test]
 fn webp_is_refused_when_a_chunk_is_longer_than_the_file() {
     for name in ["webp_lossless.webp", "webp_lossy_alpha.webp", "webp_animated_lossy.webp"] {

@@ -16,6 +16,7 @@ fn images(name: &str) -> Vec<(String, Vec<u8>)> {
     let mut files: Vec<_> = fs::read_dir(folder(name))
         .unwrap()
         .map(|entry| entry.unwrap().path())
+        .filter(|path| !path.file_name().unwrap().to_string_lossy().starts_with("damaged_"))
         .filter(|path| path.extension().is_some_and(|e| ["png", "webp", "jpg", "gif", "bmp"].iter().any(|f| e == *f)))
         .map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read(path).unwrap()))
         .collect();
