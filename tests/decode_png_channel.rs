@@ -12,6 +12,7 @@ struct Image {
     height: u32,
     colour: u8,
     depth: u8,
+    interlaced: bool,
     rows: Vec<u8>,
     /// Where the image data is cut into chunks, in per mille of its length.
     cuts: Vec<usize>,
@@ -33,7 +34,11 @@ impl Image {
             Level::Small => fdeflate::compress_to_vec(&self.rows),
         };
         let mut file = b"\x89PNG\r\n\x1a\n".to_vec();
-        let header = [&self.width.to_be_bytes()[..], &self.height.to_be_bytes(), &[self.depth, self.colour, 0, 0, 0]];
+        let header = [
+            &self.width.to_be_bytes()[..],
+            &self.height.to_be_bytes(),
+            &[self.depth, self.colour, 0, 0, u8::from(self.interlaced)],
+        ];
         push_chunk(&mut file, b"IHDR", &header.concat());
         match self.colour {
             3 => {
@@ -92,21 +97,38 @@ fn differences(bytes: usize) -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+/// The bytes of each row in the order of the file, filter byte included; those of seven passes if interlaced.
+fn row_lengths(width: u32, height: u32, pixel: usize, interlaced: bool) -> Vec<usize> {
+    let passes: &[[u32; 4]] = if interlaced {
+        &[[0, 0, 8, 8], [4, 0, 8, 8], [0, 4, 4, 8], [2, 0, 4, 4], [0, 2, 2, 4], [1, 0, 2, 2], [0, 1, 1, 2]]
+    } else {
+        &[[0, 0, 1, 1]]
+    };
+    let lengths = passes.iter().flat_map(|&[column, row, columns, rows]| {
+        let pixels = width.saturating_sub(column).div_ceil(columns) as usize;
+        let rows = if pixels > 0 { height.saturating_sub(row).div_ceil(rows) } else { 0 };
+        std::iter::repeat_n(1 + pixels * pixel, rows as usize)
+    });
+    lengths.collect()
+}
+
 fn image() -> impl Strategy<Value = Image> {
     const LAYOUTS: [(u8, u8, usize); 6] = [(0, 8, 1), (3, 8, 1), (4, 8, 2), (6, 8, 4), (4, 16, 4), (6, 16, 8)];
     let layout = prop::sample::select(&LAYOUTS);
-    (1..200_u32, 1..24_u32, layout, 1..=256_usize).prop_flat_map(
-        |(width, height, (colour, depth, pixel), transparency)| {
-            let row = 1 + width as usize * pixel;
-            let filters = prop::collection::vec(0..5_u8, height as usize);
+    (1..200_u32, 1..24_u32, layout, any::<bool>(), 1..=256_usize).prop_flat_map(
+        |(width, height, (colour, depth, pixel), interlaced, transparency)| {
+            let lengths = row_lengths(width, height, pixel, interlaced);
+            let filters = prop::collection::vec(0..5_u8, lengths.len());
             let level = prop_oneof![Just(Level::Stored), Just(Level::Small)];
             let cuts = prop::collection::vec(0..=1000_usize, 0..6);
-            (differences(row * height as usize), filters, cuts, level).prop_map(
+            (differences(lengths.iter().sum()), filters, cuts, level).prop_map(
                 move |(mut rows, filters, cuts, level)| {
-                    for (row, filter) in rows.chunks_exact_mut(row).zip(filters) {
-                        row[0] = filter;
+                    let mut begin = 0;
+                    for (length, filter) in lengths.iter().zip(filters) {
+                        rows[begin] = filter;
+                        begin += length;
                     }
-                    Image { width, height, colour, depth, rows, cuts, level, transparency }
+                    Image { width, height, colour, depth, interlaced, rows, cuts, level, transparency }
                 },
             )
         },
@@ -135,8 +157,18 @@ fn rows_longer_than_the_window_are_read() {
     let mut rows: Vec<u8> = (0..row * height as usize).map(|i| (i * i / 977 % 251) as u8).collect();
     rows.iter_mut().step_by(row).enumerate().for_each(|(y, filter)| *filter = (y % 5) as u8);
     for level in [Level::Stored, Level::Small] {
-        let image =
-            Image { width, height, colour: 6, depth: 16, rows: rows.clone(), cuts: vec![500], level, transparency: 0 };
+        let interlaced = false;
+        let image = Image {
+            width,
+            height,
+            colour: 6,
+            depth: 16,
+            interlaced,
+            rows: rows.clone(),
+            cuts: vec![500],
+            level,
+            transparency: 0,
+        };
         let file = image.encode();
         let limits = Limits { max_width: width, ..Limits::default() };
         let fast = alpha_plane(Cursor::new(&file), &limits, &()).unwrap();

@@ -19,10 +19,9 @@ pub(super) enum Layout {
 }
 
 impl Layout {
-    /// The layout, if the image's alpha can be read row by row: not interlaced, and from one channel.
+    /// The layout, if the image's alpha can be read from one channel of whole bytes.
     pub(super) fn of(header: &Header) -> Option<Self> {
         match (header.colour, header.depth) {
-            _ if header.interlaced => None,
             _ if header.alpha_of_sample.is_some() => Some(Self::Sample8),
             (Colour::GreyAlpha, 8) => Some(Self::GreyAlpha8),
             (Colour::GreyAlpha, _) => Some(Self::GreyAlpha16),

@@ -40,8 +40,12 @@ pub(super) struct Header {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Pass {
     pub(super) rows: u32,
+    /// Pixels a row.
+    pub(super) pixels: u32,
     /// Bytes a row, without the filter byte.
     pub(super) row_bytes: usize,
+    /// First column and row in the image, and the distances to the next.
+    pub(super) grid: [u32; 4],
 }
 
 impl Header {
@@ -136,14 +140,17 @@ impl Header {
     /// The rows in the order of the file.
     pub(super) fn passes(&self) -> Vec<Pass> {
         if !self.interlaced {
-            return vec![Pass { rows: self.height, row_bytes: self.row_bytes(self.width) }];
+            let row_bytes = self.row_bytes(self.width);
+            return vec![Pass { rows: self.height, pixels: self.width, row_bytes, grid: [0, 0, 1, 1] }];
         }
-        // First column and row, and the distances to the next (PNG specification, section 8.2).
+        // PNG specification, section 8.2.
         const ADAM7: [[u32; 4]; 7] =
             [[0, 0, 8, 8], [4, 0, 8, 8], [0, 4, 4, 8], [2, 0, 4, 4], [0, 2, 2, 4], [1, 0, 2, 2], [0, 1, 1, 2]];
-        let passes = ADAM7.iter().map(|&[column, row, columns, rows]| {
+        let passes = ADAM7.iter().map(|&grid| {
+            let [column, row, columns, rows] = grid;
             let pixels = self.width.saturating_sub(column).div_ceil(columns);
-            Pass { rows: self.height.saturating_sub(row).div_ceil(rows), row_bytes: self.row_bytes(pixels) }
+            let rows = self.height.saturating_sub(row).div_ceil(rows);
+            Pass { rows, pixels, row_bytes: self.row_bytes(pixels), grid }
         });
         passes.filter(|pass| pass.row_bytes > 0).collect()
     }

@@ -21,7 +21,7 @@ use super::{Limits, Picture};
 use crate::mesh::{AlphaPlane, Error, Result};
 use channel::Layout;
 use chunks::Chunks;
-use header::Header;
+use header::{Header, Pass};
 use inflate::Rows;
 
 /// The alpha plane; opaque images are read and verified, but not kept.
@@ -64,6 +64,15 @@ fn read_channel<R: BufRead + Seek>(
     header: &Header,
     layout: Layout,
 ) -> Result<AlphaPlane> {
+    let read = if header.interlaced { read_interlaced } else { read_rows };
+    let mut plane = read(chunks, header, layout)?;
+    if let Some(alphas) = &header.alpha_of_sample {
+        plane.iter_mut().for_each(|value| *value = alphas[usize::from(*value)]);
+    }
+    AlphaPlane::new(header.width, header.height, plane).ok_or_else(lost_pixels)
+}
+
+fn read_rows<R: BufRead + Seek>(chunks: &mut Chunks<'_, '_, R>, header: &Header, layout: Layout) -> Result<Vec<u8>> {
     // Rows are made in a buffer that stays in cache and appended: clearing the plane first would write it twice.
     let width = header.width as usize;
     let mut plane = Vec::with_capacity(width * header.height as usize);
@@ -74,10 +83,35 @@ fn read_channel<R: BufRead + Seek>(
         layout.restore(filtered, above, &mut values);
         plane.extend_from_slice(&values);
     })?;
-    if let Some(alphas) = &header.alpha_of_sample {
-        plane.iter_mut().for_each(|value| *value = alphas[usize::from(*value)]);
-    }
-    AlphaPlane::new(header.width, header.height, plane).ok_or_else(lost_pixels)
+    Ok(plane)
+}
+
+/// Each pass is an image of its own, whose pixels go to every so many columns and rows of the whole.
+fn read_interlaced<R: BufRead + Seek>(
+    chunks: &mut Chunks<'_, '_, R>,
+    header: &Header,
+    layout: Layout,
+) -> Result<Vec<u8>> {
+    let width = header.width as usize;
+    let mut plane = vec![0; width * header.height as usize];
+    let (mut above, mut values) = (vec![0; width], vec![0; width]);
+    let passes = header.passes();
+    let mut coming = passes.iter();
+    let mut current = None;
+    Rows::new(chunks).read(&passes, |y, filtered| {
+        if y == 0 {
+            current = coming.next();
+            above.fill(0);
+        }
+        let Some(&Pass { pixels, grid: [column, row, columns, rows], .. }) = current else { return };
+        let pixels = pixels as usize;
+        layout.restore(filtered, &above[..pixels], &mut values[..pixels]);
+        let begin = (row + y * rows) as usize * width + column as usize;
+        let places = plane[begin..].iter_mut().step_by(columns as usize);
+        places.zip(&values[..pixels]).for_each(|(place, &value)| *place = value);
+        std::mem::swap(&mut above, &mut values);
+    })?;
+    Ok(plane)
 }
 
 fn lost_pixels() -> Error {
