@@ -152,7 +152,7 @@ impl Header {
             let rows = self.height.saturating_sub(row).div_ceil(rows);
             Pass { rows, pixels, row_bytes: self.row_bytes(pixels), grid }
         });
-        passes.filter(|pass| pass.row_bytes > 0).collect()
+        passes.filter(|pass| pass.row_bytes > 0 && pass.rows > 0).collect()
     }
 
     fn row_bytes(&self, pixels: u32) -> usize {
