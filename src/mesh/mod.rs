@@ -10,6 +10,7 @@ pub mod error;
 mod geometry;
 mod lattice;
 mod mask;
+mod nearby;
 mod noding;
 pub mod observer;
 mod pack;

@@ -10,6 +10,7 @@ use super::MeshLimits;
 use super::error::{Error, Result};
 use super::geometry::{Point, cross, distance2, dot, lerp, minus};
 use super::lattice::Lattice;
+use super::nearby::Nearby;
 use super::observer::{Observer, Stage, check_stop};
 use super::parameters::MeshParameters;
 use super::polygon::Shape;
@@ -368,51 +369,4 @@ impl<'a> Refinement<'a> {
 fn shortest_side(sides: [f64; 3]) -> usize {
     let first = usize::from(sides[1] < sides[0]);
     if sides[2] < sides[first] { 2 } else { first }
-}
-
-/// A grid that remembers a triangle near each place. Triangles are replaced by others at the same spot, so what it
-/// remembers stays near, and is only where a walk begins.
-struct Nearby {
-    cell_px: f64,
-    origin: Point,
-    columns: usize,
-    triangles: Vec<u32>,
-    last: u32,
-}
-
-impl Nearby {
-    fn new(mesh: &Triangulation, cell_px: f64) -> Self {
-        let fold = |pick: fn(f64, f64) -> f64, start: f64| {
-            mesh.vertices.iter().fold([start; 2], |m, v| [pick(m[0], v[0]), pick(m[1], v[1])])
-        };
-        let (low, high) = (fold(f64::min, f64::MAX), fold(f64::max, f64::MIN));
-        let cells = |axis: usize| ((high[axis] - low[axis]) / cell_px) as usize + 1;
-        let (columns, rows) = (cells(0), cells(1));
-        let mut grid = Self { cell_px, origin: low, columns, triangles: vec![BOUNDARY; columns * rows], last: 0 };
-        for (corners, triangle) in mesh.triangles.iter().zip(0..) {
-            corners.iter().for_each(|&v| grid.remember(mesh.vertices[v as usize], triangle));
-        }
-        grid
-    }
-
-    fn cell(&self, p: Point) -> usize {
-        let [column, row] = [0, 1].map(|axis| ((p[axis] - self.origin[axis]) / self.cell_px).max(0.0) as usize);
-        (row * self.columns + column).min(self.triangles.len().saturating_sub(1))
-    }
-
-    /// The nearer of what was remembered here and what was inserted last.
-    fn triangle(&self, mesh: &Triangulation, p: Point) -> u32 {
-        let here = self.triangles[self.cell(p)];
-        if here == BOUNDARY {
-            return self.last;
-        }
-        let away = |triangle: u32| distance2(mesh.vertices[mesh.triangles[triangle as usize][0] as usize], p);
-        if away(here) < away(self.last) { here } else { self.last }
-    }
-
-    fn remember(&mut self, p: Point, triangle: u32) {
-        let cell = self.cell(p);
-        self.triangles[cell] = triangle;
-        self.last = triangle;
-    }
 }
