@@ -5,6 +5,7 @@ mod blur;
 pub mod check;
 mod components;
 mod contour;
+mod density;
 mod edges;
 pub mod error;
 mod geometry;
@@ -124,7 +125,7 @@ pub fn build(
     let size = [alpha.width(), alpha.height()];
     let outline = Outline { contour_points: contour.len(), epsilon_px, points };
     let mut shape = polygon::triangulate(&contour, outline, size, observer)?;
-    refine::to_density(&mut shape, size, parameters, limits, observer)?;
+    density::apply(&mut shape.triangulation, size, parameters, limits, observer)?;
     let (triangulation, hull_length) = shape.triangulation.hull_first(shape.signed_area_px2 > 0.0);
     observer::enter(observer, Stage::Uvs)?;
     let uvs = uv::coordinates(&triangulation.vertices, alpha.width(), alpha.height());
