@@ -41,7 +41,7 @@ fn spacing_px(max_area_px2: f64) -> f64 {
 }
 
 /// How many triangles refining a polygon is going to make: those of the lattice, and one more for each piece of the
-/// boundary. Within 4 % above the truth on real sprites.
+/// boundary. On real sprites from 0.4 % below the truth to 12 % above it, nearer the more there are.
 pub(super) fn estimate_triangles(ring: &[Point], max_area_px2: f64) -> u64 {
     let spacing = spacing_px(max_area_px2);
     let previous = ring.last().into_iter().chain(ring);
