@@ -20,7 +20,7 @@ pub(super) struct Corner {
 
 /// Pixels looked at together where a block has some difference. An edge of a shape is a few pixels wide; Paeth and
 /// Average take them one after the other, and the rest need not wait.
-const PART: usize = 16;
+const PART: usize = 8;
 
 /// Restores `values` from a filter type (0 to 4), its differences and the row above, all of one length.
 pub(super) fn unfilter(filter: u8, differences: &[u8], above: &[u8], corner: Corner, values: &mut [u8]) {
@@ -40,7 +40,7 @@ pub(super) fn unfilter_block(filter: u8, differences: &Block, above: &Block, mut
     }
     let parts = differences.as_chunks::<PART>().0.iter().zip(above.as_chunks::<PART>().0);
     for ((differences, above), values) in parts.zip(values.as_chunks_mut::<PART>().0) {
-        if u128::from_le_bytes(*differences) == 0 {
+        if u64::from_le_bytes(*differences) == 0 {
             unfilter_zeros(filter, above, corner, values);
         } else if filter > 3 && is_uniform(above, corner.above_left) {
             sub(differences, corner.left, values);
@@ -102,16 +102,12 @@ fn paeth(differences: &[u8], above: &[u8], corner: Corner, values: &mut [u8]) {
     }
 }
 
-/// Whichever of the three is nearest to left + above - above left; the first of equals.
+/// Whichever of the three is nearest to left + above - above left; the first of equals. Choices without branches: along
+/// an edge they cannot be predicted.
 fn paeth_prediction(left: u8, above: u8, above_left: u8) -> u8 {
-    let (a, b, c) = (i16::from(left), i16::from(above), i16::from(above_left));
-    let (to_left, to_above) = ((b - c).abs(), (a - c).abs());
-    let to_above_left = (a + b - 2 * c).abs();
-    if to_left <= to_above && to_left <= to_above_left {
-        left
-    } else if to_above <= to_above_left {
-        above
-    } else {
-        above_left
-    }
+    let (a, b, c) = (i32::from(left), i32::from(above), i32::from(above_left));
+    let (across, down) = (a - c, b - c);
+    let (to_left, to_above, to_above_left) = (down.abs(), across.abs(), (across + down).abs());
+    let other = if to_above <= to_above_left { above } else { above_left };
+    if to_left <= to_above.min(to_above_left) { left } else { other }
 }
