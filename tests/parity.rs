@@ -1,5 +1,7 @@
 //! The outlines and triangles of OpenCV and Triangle, as recorded in `testdata/parity` (`tests/parity/README.md`).
 
+#![expect(clippy::expect_used, reason = "a test fails by panicking, its helpers too")]
+
 #[path = "parity/masks.rs"]
 mod masks;
 
