@@ -77,7 +77,7 @@ pub enum Error {
     /// The observer asked to stop: cancelled, or out of time.
     #[error("stopped while {stage}")]
     Stopped {
-        /// The stage that was interrupted, such as `decoding`.
+        /// The stage that was interrupted, such as `loading the image`.
         stage: &'static str,
     },
     /// Our own mistake: a result failed its check. Nothing is returned rather than a broken mesh.

@@ -105,14 +105,16 @@ impl Default for MeshLimits {
 /// The same plane and parameters give the same mesh on any machine and with any number of threads.
 ///
 /// # Errors
-/// [`Error::ContourExtraction`] if nothing large enough is inside, [`Error::MeshTooLarge`] if refinement would exceed
-/// the limit, [`Error::Triangulation`] if the outline has no area, [`Error::Stopped`] if the observer asks for it.
+/// [`Error::Parameters`] if one is out of range, [`Error::ContourExtraction`] if nothing large enough is inside,
+/// [`Error::MeshTooLarge`] if refinement would exceed the limit, [`Error::Triangulation`] if the outline has no area,
+/// [`Error::Stopped`] if the observer asks for it.
 pub fn build(
     alpha: &AlphaPlane,
     parameters: &MeshParameters,
     limits: &MeshLimits,
     observer: &dyn Observer,
 ) -> Result<Mesh> {
+    parameters.check()?;
     observer::enter(observer, Stage::Mask)?;
     observer::enter(observer, Stage::Blur)?;
     let mask = mask::threshold(alpha, parameters, observer)?;
@@ -126,6 +128,7 @@ pub fn build(
     let outline = Outline { contour_points: contour.len(), epsilon_px, points };
     let mut shape = polygon::triangulate(&contour, outline, size, observer)?;
     density::apply(&mut shape.triangulation, size, parameters, limits, observer)?;
+    let repaired = shape.repaired;
     let (triangulation, hull_length) = shape.triangulation.hull_first(shape.signed_area_px2 > 0.0);
     observer::enter(observer, Stage::Uvs)?;
     let uvs = uv::coordinates(&triangulation.vertices, alpha.width(), alpha.height());
@@ -151,8 +154,10 @@ pub fn build(
         parameters: parameters.clone(),
         warnings: shape.warnings,
     };
-    #[cfg(debug_assertions)]
-    mesh.check().map_err(|fault| Error::Internal(fault.to_string()))?;
+    // A repaired outline is the one place where geometry is invented; it is checked in every build.
+    if cfg!(debug_assertions) || repaired {
+        mesh.check().map_err(|fault| Error::Internal(fault.to_string()))?;
+    }
     observer::enter(observer, Stage::Complete)?;
     Ok(mesh)
 }

@@ -19,6 +19,8 @@ pub(super) struct Shape {
     pub(super) signed_area_px2: f64,
     /// With the tolerance that gave a polygon.
     pub(super) outline: Outline,
+    /// The outline touched or crossed itself.
+    pub(super) repaired: bool,
     pub(super) warnings: Vec<String>,
 }
 
@@ -37,6 +39,7 @@ pub(super) fn triangulate(
     loop {
         let ring: Vec<Point> = outline.points.iter().map(|point| point.map(f64::from)).collect();
         if let Some((triangulation, mut warnings)) = simple_or_repaired(&ring, size) {
+            let repaired = !warnings.is_empty();
             if outline.epsilon_px < asked_px {
                 warnings.push(format!(
                     "nothing was left of the outline at a tolerance of {asked_px:.2} px, so {:.2} px was used; \
@@ -45,7 +48,7 @@ pub(super) fn triangulate(
                 ));
             }
             let signed_area_px2 = polygon_area(&triangulation.vertices);
-            return Ok(Shape { triangulation, signed_area_px2, outline, warnings });
+            return Ok(Shape { triangulation, signed_area_px2, outline, repaired, warnings });
         }
         if outline.epsilon_px < LEAST_EPSILON_PX {
             let reason = "it has no area at any tolerance; lower binary_threshold or alpha_threshold".to_owned();
