@@ -205,6 +205,8 @@ fn usage_errors_exit_with_2_and_say_what_to_do() {
         (&["-", "-"], "standard input can be read once"),
         (&[empty], "no images"),
         (&[heart, "other.png", "-o", heart], "is a file; several results need a folder"),
+        (&[heart, "-o", "hero.jpg"], "no format goes by the name hero.jpg; end it in .json, "),
+        (&[heart, "-o", &format!("{heart}/a.json")], "cannot create the folder"),
     ];
     for (args, message) in cases {
         let output = mesh(*args);

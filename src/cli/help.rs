@@ -24,7 +24,7 @@ Examples:
 const EXIT_STATUS: &str = "\
 Exit status:
   0  every image became a mesh
-  2  usage: wrong arguments or parameters, nothing to do; nothing was written
+  2  usage: wrong arguments, parameters or folders, nothing to do; nothing was written
   3  an image failed; standard error names it and says why, the others are done
 ";
 

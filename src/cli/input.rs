@@ -86,10 +86,10 @@ pub(super) fn find(named: &[PathBuf]) -> anyhow::Result<Inputs> {
 }
 
 fn images_in(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let entries = fs::read_dir(folder).with_context(|| format!("cannot list the folder {}", folder.display()))?;
+    let unlisted = |error: io::Error| Usage(format!("cannot list the folder {}: {error}", folder.display()));
     let mut found = Vec::new();
-    for entry in entries {
-        let path = entry.with_context(|| format!("cannot list the folder {}", folder.display()))?.path();
+    for entry in fs::read_dir(folder).map_err(unlisted)? {
+        let path = entry.map_err(unlisted)?.path();
         if is_image_name(&path) && path.is_file() {
             found.push(path);
         }

@@ -94,6 +94,9 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 pub(super) fn run(args: &MeshArgs) -> anyhow::Result<ExitCode> {
     let order = args.order()?;
     let inputs = input::find(&args.images)?;
+    if args.format.is_none() {
+        output::refuse_unknown_name(&inputs, args.output.as_deref())?;
+    }
     let targets = output::plan(&inputs, args.output.as_deref(), order.format)?;
     refuse_binary_on_terminal(order.format, &targets)?;
     if !args.quiet {

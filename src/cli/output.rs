@@ -4,8 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
-use spinelift::export::Format;
+use spinelift::export::{FORMATS, Format};
 
 use super::Usage;
 use super::input::{Input, Inputs};
@@ -49,8 +48,20 @@ pub(super) fn plan(inputs: &Inputs, to: Option<&Path>, format: &Format) -> anyho
 pub(super) fn format_of_name(path: &Path) -> Option<&'static Format> {
     let name = path.file_name()?.to_string_lossy().to_lowercase();
     let fits = |format: &&Format| name.ends_with(&format!(".{}", format.extension));
-    let by_extension = spinelift::export::FORMATS.iter().filter(fits).max_by_key(|format| format.extension.len());
+    let by_extension = FORMATS.iter().filter(fits).max_by_key(|format| format.extension.len());
     by_extension.or_else(|| Format::named(name.rsplit_once('.')?.1))
+}
+
+/// Refuses `-o hero.jpg`, a name for one result that no format goes by: the default format would be a surprise there.
+pub(super) fn refuse_unknown_name(inputs: &Inputs, to: Option<&Path>) -> anyhow::Result<()> {
+    let Some(path) = to else { return Ok(()) };
+    let is_one_file = !(inputs.is_batch || path.is_dir() || ends_with_separator(path) || is_device(path));
+    if is_one_file && path.extension().is_some() && format_of_name(path).is_none() {
+        let extensions: Vec<String> = FORMATS.iter().map(|format| format!(".{}", format.extension)).collect();
+        let (path, extensions) = (path.display(), extensions.join(", "));
+        return Err(Usage(format!("no format goes by the name {path}; end it in {extensions}, or add --format")).into());
+    }
+    Ok(())
 }
 
 fn in_folder(images: &[Input], folder: &Path, format: &Format) -> anyhow::Result<Vec<Target>> {
@@ -64,7 +75,8 @@ fn in_folder(images: &[Input], folder: &Path, format: &Format) -> anyhow::Result
 fn create_folders(targets: &[Target]) -> anyhow::Result<()> {
     let folders: HashSet<&Path> = targets.iter().filter_map(Target::folder).collect();
     for folder in folders {
-        fs::create_dir_all(folder).with_context(|| format!("cannot create the folder {}", folder.display()))?;
+        fs::create_dir_all(folder)
+            .map_err(|error| Usage(format!("cannot create the folder {}: {error}", folder.display())))?;
     }
     Ok(())
 }
