@@ -225,7 +225,7 @@ fn a_missing_file_is_a_failed_image() {
 #[test]
 fn too_large_images_are_refused_with_value_and_limit() {
     let text = expect_status(&mesh([corpus(BALL).as_os_str(), "--max-dimension".as_ref(), "71".as_ref()]), 3);
-    assert!(text.contains("72") && text.contains("the limit is 71"), "{text}");
+    assert!(text.contains("72") && text.contains("the limit is 71") && text.contains("with --max-dimension"), "{text}");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use clap::builder::PossibleValuesParser;
 use serde_json::Value;
 use spinelift::decode::Limits;
 use spinelift::export::{FORMATS, Format};
-use spinelift::mesh::{MeshLimits, MeshParameters};
+use spinelift::mesh::{Error, MeshLimits, MeshParameters};
 
 use super::batch::{self, Outcome};
 use super::convert::Order;
@@ -143,8 +143,9 @@ impl MeshArgs {
         };
         match target {
             Target::Stdout => save::to_stdout(&converted.bytes).context("cannot write to standard output")?,
-            Target::File(path) => save::to_file(path, &converted.bytes)
-                .with_context(|| format!("cannot write {}; is the folder there and writable?", path.display()))?,
+            Target::File(path) => {
+                save::to_file(path, &converted.bytes).with_context(|| format!("cannot write {}", path.display()))?
+            }
         }
         Ok(converted.warnings)
     }
@@ -158,17 +159,29 @@ impl MeshArgs {
                 Err(error) if is_closed_pipe(error) => {}
                 Err(error) => {
                     failed += 1;
-                    say(format_args!("{image}: {error:#}"));
+                    say(format_args!("{image}: {error:#}{}", how_to_raise_the_limit(error)));
                 }
             }
         }
         let all = outcomes.len();
-        if inputs.is_batch && failed > 0 {
+        if inputs.is_batch && failed == all {
+            say(format_args!("{failed} of {all} images failed"));
+        } else if inputs.is_batch && failed > 0 {
             say(format_args!("{failed} of {all} images failed, the others are done"));
         } else if inputs.is_batch && !self.quiet {
             say(format_args!("{all} of {all} images done"));
         }
         if failed > 0 { ExitCode::from(EXIT_IMAGE_FAILED) } else { ExitCode::SUCCESS }
+    }
+}
+
+/// Goes on where the engine's sentence ends, which knows nothing of options.
+fn how_to_raise_the_limit(error: &anyhow::Error) -> &'static str {
+    match error.downcast_ref() {
+        Some(Error::ImageTooLarge { what: "file size", .. }) => " with --max-bytes",
+        Some(Error::ImageTooLarge { .. }) => " with --max-dimension",
+        Some(Error::MeshTooLarge { .. }) => ", or the limit with --max-triangles",
+        _ => "",
     }
 }
 
