@@ -59,9 +59,9 @@ pub(super) struct MeshArgs {
 
     /// Report how long each stage took, one JSON line per image on standard error
     ///
-    /// The file is in memory, images run one after the other on one thread each, and the figures are medians over
-    /// --repeat, in ms. `total` runs from the file's bytes to the result's bytes; `mask` includes the blur. The file's
-    /// SHA-256 is outside of it, under `sha256_ms`: elsewhere it is computed beside the decoding.
+    /// The file is in memory, images run one after the other on one thread each (so not with --jobs), and the figures
+    /// are medians over --repeat, in ms. `total` runs from the file's bytes to the result's bytes; `mask` includes the
+    /// blur. The file's SHA-256 is outside of it, under `sha256_ms`: elsewhere it is computed beside the decoding.
     #[arg(long, conflicts_with = "jobs")]
     timings: bool,
 

@@ -1,7 +1,7 @@
 //! Bytes to a file, whole or not at all.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process;
 
@@ -37,5 +37,9 @@ fn unfinished_name(path: &Path) -> PathBuf {
 pub(super) fn to_stdout(bytes: &[u8]) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(bytes)?;
+    if out.is_terminal() {
+        // Or the prompt would stand at the end of the result. What goes into a pipe stays as it is.
+        out.write_all(b"\n")?;
+    }
     out.flush()
 }
