@@ -31,7 +31,7 @@ pub(super) fn apply(
         let (estimate, limit) = (estimate(density), limits.max_triangles);
         return Err(Error::MeshTooLarge { estimate, limit, density, fitting_density });
     }
-    refine(mesh, max_area_px2(density, size, p), observer)
+    refine(mesh, max_area_px2(density, size, p), limits.max_triangles, observer)
 }
 
 fn max_area_px2(density: u32, [width, height]: [u32; 2], p: &MeshParameters) -> f64 {

@@ -7,7 +7,9 @@
 
 use std::collections::BTreeSet;
 
+use super::error::Result;
 use super::geometry::{Point, distance2, lerp, orient};
+use super::observer::{Observer, Stage, check_stop};
 
 /// Steps of the grid in a pixel. Fine enough to be invisible, coarse enough that no triangle is a sliver by rounding.
 const GRID_STEPS: f64 = 256.0;
@@ -15,21 +17,27 @@ const GRID_STEPS: f64 = 256.0;
 /// Rounds after which an outline is given up; two or three are usual.
 const ROUNDS: usize = 32;
 
+/// Pairs of segments compared between two looks at the observer: about a millisecond.
+const PAIRS_PER_CHECK: usize = 1 << 17;
+
 /// A segment between grid points, in grid steps, the lesser end first.
 pub(super) type Segment = [[i32; 2]; 2];
 
 /// Segments that meet only at their ends and cover the closed rings, in order. `None` if rounding does not settle.
-pub(super) fn node(rings: &[Vec<Point>]) -> Option<Vec<Segment>> {
+///
+/// # Errors
+/// [`Error::Stopped`](super::Error::Stopped).
+pub(super) fn node(rings: &[Vec<Point>], observer: &dyn Observer) -> Result<Option<Vec<Segment>>> {
     let mut segments: BTreeSet<Segment> = rings.iter().flat_map(|ring| closed(ring)).collect();
     for _ in 0..ROUNDS {
         let list: Vec<Segment> = segments.iter().copied().collect();
-        let splits = split_points(&list);
+        let splits = split_points(&list, observer)?;
         if splits.iter().all(Vec::is_empty) {
-            return Some(list);
+            return Ok(Some(list));
         }
         segments = list.iter().zip(splits).flat_map(|(segment, points)| chain(*segment, points)).collect();
     }
-    None
+    Ok(None)
 }
 
 /// The position of a grid point, px.
@@ -65,17 +73,23 @@ fn chain([a, b]: Segment, mut points: Vec<[i32; 2]>) -> Vec<Segment> {
 
 /// For each segment the points at which another one meets it other than at its ends. Segments are in order of their
 /// left ends, so those that reach over one begin before it.
-fn split_points(segments: &[Segment]) -> Vec<Vec<[i32; 2]>> {
+fn split_points(segments: &[Segment], observer: &dyn Observer) -> Result<Vec<Vec<[i32; 2]>>> {
     let mut splits = vec![Vec::new(); segments.len()];
     let mut open: Vec<usize> = Vec::new();
+    let mut unchecked_pairs = 0;
     for (index, segment) in segments.iter().enumerate() {
+        unchecked_pairs += 1 + open.len();
+        if unchecked_pairs > PAIRS_PER_CHECK {
+            unchecked_pairs = 0;
+            check_stop(observer, Stage::Triangulate)?;
+        }
         open.retain(|&other| segments[other][1][0] >= segment[0][0]);
         for &other in &open {
             meet(segments, [other, index], &mut splits);
         }
         open.push(index);
     }
-    splits
+    Ok(splits)
 }
 
 fn meet(segments: &[Segment], pair: [usize; 2], splits: &mut [Vec<[i32; 2]>]) {

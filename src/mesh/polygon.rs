@@ -38,7 +38,7 @@ pub(super) fn triangulate(
     let asked_px = outline.epsilon_px;
     loop {
         let ring: Vec<Point> = outline.points.iter().map(|point| point.map(f64::from)).collect();
-        if let Some((triangulation, mut warnings)) = simple_or_repaired(&ring, size) {
+        if let Some((triangulation, mut warnings)) = simple_or_repaired(&ring, size, observer)? {
             let repaired = !warnings.is_empty();
             if outline.epsilon_px < asked_px {
                 warnings.push(format!(
@@ -59,15 +59,19 @@ pub(super) fn triangulate(
     }
 }
 
-fn simple_or_repaired(ring: &[Point], size: [u32; 2]) -> Option<(Triangulation, Vec<String>)> {
+fn simple_or_repaired(
+    ring: &[Point],
+    size: [u32; 2],
+    observer: &dyn Observer,
+) -> Result<Option<(Triangulation, Vec<String>)>> {
     if ring.len() < 3 {
-        return None;
+        return Ok(None);
     }
     if let Some(triangulation) = triangulate::triangulate(ring) {
-        return Some((triangulation, Vec::new()));
+        return Ok(Some((triangulation, Vec::new())));
     }
-    let repaired = repair(ring, size.map(f64::from))?;
-    let triangulation = triangulate::triangulate(&repaired.ring)?;
+    let Some(repaired) = repair(ring, size.map(f64::from), observer)? else { return Ok(None) };
+    let Some(triangulation) = triangulate::triangulate(&repaired.ring) else { return Ok(None) };
     let lost = if repaired.lost_px2 > 0.0 {
         format!("; {:.1} px2 beside its largest part were left out", repaired.lost_px2)
     } else {
@@ -77,5 +81,5 @@ fn simple_or_repaired(ring: &[Point], size: [u32; 2]) -> Option<(Triangulation, 
         "the simplified outline touched or crossed itself and was repaired{lost}; a higher detail_factor follows the \
          image more closely"
     );
-    Some((triangulation, vec![warning]))
+    Ok(Some((triangulation, vec![warning])))
 }

@@ -51,12 +51,20 @@ pub(super) fn estimate_triangles(ring: &[Point], max_area_px2: f64) -> u64 {
 
 /// Refines the inside of a polygon given as a constrained Delaunay triangulation whose first vertices are its corners.
 ///
+/// From `max_triangles` on nothing is inserted for the sake of an angle alone: the estimate knows nothing of angles, and
+/// an outline that runs back and forth can ask for several times as many.
+///
 /// # Errors
 /// [`Error::Stopped`](super::Error::Stopped).
-pub(super) fn refine(mesh: &mut Triangulation, max_area_px2: f64, observer: &dyn Observer) -> Result<()> {
+pub(super) fn refine(
+    mesh: &mut Triangulation,
+    max_area_px2: f64,
+    max_triangles: u64,
+    observer: &dyn Observer,
+) -> Result<()> {
     let ring = mesh.vertices.clone();
     let spacing = spacing_px(max_area_px2);
-    let mut refinement = Refinement::new(mesh, max_area_px2, spacing, observer);
+    let mut refinement = Refinement::new(mesh, max_area_px2, spacing, max_triangles, observer);
     refinement.split_boundary(spacing)?;
     let lattice = Lattice { spacing, margin: LATTICE_MARGIN * spacing };
     for (level, points) in lattice.levels(&ring).iter().enumerate().rev() {
@@ -84,12 +92,19 @@ struct Refinement<'a> {
     pieces: Vec<u32>,
     suspects: Vec<Suspect>,
     angle_budget: usize,
+    max_triangles: u64,
     insertions: usize,
     observer: &'a dyn Observer,
 }
 
 impl<'a> Refinement<'a> {
-    fn new(mesh: &'a mut Triangulation, max_area_px2: f64, spacing: f64, observer: &'a dyn Observer) -> Self {
+    fn new(
+        mesh: &'a mut Triangulation,
+        max_area_px2: f64,
+        spacing: f64,
+        max_triangles: u64,
+        observer: &'a dyn Observer,
+    ) -> Self {
         let corner_count = mesh.vertices.len() as u32;
         let shortest = SHORTEST_PIECE_PX.min(spacing * SHORTEST_PIECE_PX);
         Self {
@@ -101,6 +116,7 @@ impl<'a> Refinement<'a> {
             corner_count,
             suspects: Vec::new(),
             angle_budget: 0,
+            max_triangles,
             insertions: 0,
             observer,
         }
@@ -211,7 +227,7 @@ impl<'a> Refinement<'a> {
             }
             let Some(flaw) = self.flaw(triangle) else { continue };
             if flaw == Flaw::TooFlat {
-                if self.angle_budget == 0 {
+                if self.angle_budget == 0 || self.mesh.triangles.len() as u64 >= self.max_triangles {
                     continue;
                 }
                 self.angle_budget -= 1;

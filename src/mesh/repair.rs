@@ -10,8 +10,10 @@ use std::collections::{HashMap, HashSet};
 
 use spade::{Point2, Triangulation as _, handles::FixedVertexHandle};
 
+use super::error::Result;
 use super::geometry::{Point, cross, distance2, minus, polygon_area};
 use super::noding::{node, position};
+use super::observer::{Observer, Stage, check_stop};
 use super::triangulate::{Cdt, triangulate};
 
 /// Half the width of a weld, px; a smaller one is tried where a larger one touches something new.
@@ -19,6 +21,9 @@ const WELD_HALF_WIDTHS_PX: [f64; 4] = [0.5, 0.36, 0.24, 0.15];
 
 /// A vertex of a repaired outline closer than this to the line between its neighbours is not needed, px.
 const STRAIGHT_PX: f64 = 1.0 / 64.0;
+
+/// Segments drawn between two looks at the observer: some milliseconds where they cross many triangles.
+const SEGMENTS_PER_CHECK: usize = 64;
 
 /// A repaired outline.
 pub(super) struct Repaired {
@@ -30,27 +35,32 @@ pub(super) struct Repaired {
 /// Makes a closed outline simple, in the orientation it had. `None` if nothing is inside.
 ///
 /// The result lies within `[0, size]`; the outline must.
-pub(super) fn repair(outline: &[Point], size: Point) -> Option<Repaired> {
+///
+/// # Errors
+/// [`Error::Stopped`](super::Error::Stopped).
+pub(super) fn repair(outline: &[Point], size: Point, observer: &dyn Observer) -> Result<Option<Repaired>> {
     let positive = polygon_area(outline) > 0.0;
     let mut drawing = vec![outline.to_vec()];
-    let mut best = lobes(&Arrangement::draw(&drawing)?).into_iter().next()?;
-    let mut lost_px2 = 0.0;
+    let mut best: Option<(Vec<Point>, f64)> = None;
     for half_width in WELD_HALF_WIDTHS_PX {
-        let arrangement = Arrangement::draw(&drawing)?;
+        // A weld that cannot be drawn leaves what was found without it.
+        let Some(arrangement) = Arrangement::draw(&drawing, observer)? else { break };
         let found = lobes(&arrangement);
-        let areas: Vec<f64> = found.iter().map(|ring| polygon_area(ring).abs()).collect();
-        best = found.into_iter().next()?;
-        lost_px2 = areas[1..].iter().sum();
-        if areas.len() == 1 {
+        let lost_px2 = found.iter().skip(1).map(|ring| polygon_area(ring).abs()).sum();
+        let is_one = found.len() == 1;
+        let Some(largest) = found.into_iter().next() else { break };
+        best = Some((largest, lost_px2));
+        if is_one {
             break;
         }
         drawing.extend(arrangement.welds(half_width, size));
     }
-    let mut ring = straighten(best);
+    let Some((largest, lost_px2)) = best else { return Ok(None) };
+    let mut ring = straighten(largest);
     if (polygon_area(&ring) > 0.0) != positive {
         ring.reverse();
     }
-    (ring.len() >= 3).then_some(Repaired { ring, lost_px2 })
+    Ok((ring.len() >= 3).then_some(Repaired { ring, lost_px2 }))
 }
 
 /// Vertices and edges with each face marked as inside or outside.
@@ -61,15 +71,20 @@ struct Arrangement {
 
 impl Arrangement {
     /// Draws closed rings. `None` if they cannot be drawn without contradiction.
-    fn draw(rings: &[Vec<Point>]) -> Option<Self> {
+    fn draw(rings: &[Vec<Point>], observer: &dyn Observer) -> Result<Option<Self>> {
+        let Some(segments) = node(rings, observer)? else { return Ok(None) };
         let mut cdt = Cdt::new();
-        for segment in node(rings)? {
-            let [from, to] = segment.map(|point| {
+        for (index, segment) in segments.into_iter().enumerate() {
+            if index.is_multiple_of(SEGMENTS_PER_CHECK) {
+                check_stop(observer, Stage::Triangulate)?;
+            }
+            let ends = segment.map(|point| {
                 let [x, y] = position(point);
                 cdt.insert(Point2::new(x, y)).ok()
             });
-            if cdt.try_add_constraint(from?, to?).is_empty() {
-                return None;
+            let [Some(from), Some(to)] = ends else { return Ok(None) };
+            if cdt.try_add_constraint(from, to).is_empty() {
+                return Ok(None);
             }
         }
         let mut outside = vec![false; cdt.num_all_faces()];
@@ -92,7 +107,7 @@ impl Arrangement {
                 }
             }
         }
-        Some(Self { cdt, outside })
+        Ok(Some(Self { cdt, outside }))
     }
 
     fn position(&self, vertex: usize) -> Point {
@@ -151,15 +166,30 @@ impl Arrangement {
             .filter(|edge| self.outside[edge.face().index()] && self.outside[edge.rev().face().index()])
             .map(|edge| [edge.from().index(), edge.to().index()])
             .collect();
-        loop {
-            let mut degree: HashMap<usize, usize> = HashMap::new();
-            lines.iter().flatten().for_each(|&vertex| *degree.entry(vertex).or_default() += 1);
-            let before = lines.len();
-            lines.retain(|ends| ends.iter().all(|vertex| degree[vertex] > 1 || on_lobe.contains(vertex)));
-            if lines.len() == before {
-                return lines;
+        let mut at_vertex: HashMap<usize, Vec<usize>> = HashMap::new();
+        for (line, ends) in lines.iter().enumerate() {
+            ends.iter().for_each(|&vertex| at_vertex.entry(vertex).or_default().push(line));
+        }
+        let mut degree: HashMap<usize, usize> =
+            at_vertex.iter().map(|(&vertex, lines)| (vertex, lines.len())).collect();
+        // What a spike's last line leaves behind is the end of a shorter spike.
+        let mut free_ends: Vec<usize> =
+            degree.keys().copied().filter(|v| degree[v] == 1 && !on_lobe.contains(v)).collect();
+        let mut is_spike = vec![false; lines.len()];
+        while let Some(end) = free_ends.pop() {
+            let Some(&line) = at_vertex[&end].iter().find(|&&line| !is_spike[line]) else { continue };
+            is_spike[line] = true;
+            for vertex in lines[line] {
+                let left = degree.entry(vertex).or_default();
+                *left -= 1;
+                if *left == 1 && vertex != end && !on_lobe.contains(&vertex) {
+                    free_ends.push(vertex);
+                }
             }
         }
+        let mut is_spike = is_spike.into_iter();
+        lines.retain(|_| is_spike.next() == Some(false));
+        lines
     }
 }
 
