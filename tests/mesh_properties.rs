@@ -1,8 +1,9 @@
 //! What holds for any mask and any parameters. `PROPTEST_CASES=20000 cargo test --release --test mesh_properties` looks
-//! harder; a mask that is found goes into [`regressions`].
+//! harder; a mask that is found gets a name in `testdata/regressions`.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, its helpers too")]
 
+mod drawn;
 #[path = "mesh_properties/angles.rs"]
 mod angles;
 #[path = "mesh_properties/outline.rs"]
@@ -25,7 +26,7 @@ const AREA_TOLERANCE: f64 = 1e-9;
 
 fn config() -> ProptestConfig {
     let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(CASES);
-    // Masks that were found are kept by name in this file, not by seed in another.
+    // Masks that were found are kept by name, not by seed.
     ProptestConfig { cases, failure_persistence: None, max_shrink_iters: 20_000, ..ProptestConfig::default() }
 }
 
@@ -201,5 +202,22 @@ proptest! {
     fn repaired_polygon_is_what_the_outline_encloses(mask in mask(), parameters in parameters()) {
         let Some(mesh) = mesh_of(&mask, &parameters)? else { return Ok(()) };
         outline::verify(&mesh, hull(&mesh)).map_err(TestCaseError::fail)?;
+    }
+}
+
+#[test]
+fn masks_that_once_failed_give_valid_meshes() {
+    for found in drawn::all("regressions") {
+        let mask = Mask { width: found.width as usize, height: found.height as usize, values: found.values };
+        let verified = mesh_of(&mask, &found.parameters).and_then(|mesh| {
+            let Some(mesh) = mesh else { return Ok(()) };
+            if mesh.parameters.internal_vertex_density == 0 {
+                return outline::verify(&mesh, hull(&mesh)).map_err(TestCaseError::fail);
+            }
+            let limit = max_area_px2(&mesh) * (1.0 + AREA_TOLERANCE);
+            prop_assert!(triangle_areas(&mesh).all(|area| area <= limit), "a triangle is too large");
+            Ok(())
+        });
+        verified.unwrap_or_else(|error| panic!("{}: {error}", found.name));
     }
 }

@@ -1,8 +1,8 @@
 //! Which triangles may be flat.
 //!
 //! A refined triangle has no angle under 15 degrees, unless the outline forces it:
-//! - a corner of the outline under 60 degrees is within the triangle's own length of it: every vertex on one leg calls
-//!   for another on the other leg, ever nearer to the corner;
+//! - both legs of a corner of the outline under 60 degrees come within the triangle's own length of it: every vertex
+//!   on one leg calls for another on the other leg, ever nearer to the corner;
 //! - or the boundary has a piece near it, within the same length, that is so short that refinement must not split it:
 //!   outline parts that run nearly together would be cut to dust.
 
@@ -42,23 +42,24 @@ pub(crate) fn needlessly_flat(mesh: &Mesh, outline: &[Point]) -> Vec<Flat> {
     let excused = |flat: &Flat| {
         let [a, b, c] = flat.corners;
         let reach = length(a, b).max(length(b, c)).max(length(c, a));
-        sharp.iter().any(|&corner| to_triangle(flat.corners, corner) <= reach)
-            || short.iter().any(|&(a, b)| [a, b].iter().any(|&end| to_triangle(flat.corners, end) <= reach))
+        let near = |a: Point, b: Point| distance(flat.corners, a, b) <= reach;
+        sharp.iter().any(|&[before, at, after]| near(before, at) && near(at, after))
+            || short.iter().any(|&(a, b)| near(a, b))
     };
     flat.into_iter().filter(|flat| !excused(flat)).collect()
 }
 
-/// Corners of less than 60 degrees on the inside.
-fn sharp_corners(outline: &[Point]) -> Vec<Point> {
+/// Corners of less than 60 degrees on the inside, each between the ends of its legs.
+fn sharp_corners(outline: &[Point]) -> Vec<[Point; 3]> {
     let area: f64 = edges(outline).map(|(a, b)| a[0] * b[1] - a[1] * b[0]).sum();
-    let around = outline.iter().cycle().skip(outline.len() - 1).zip(outline).zip(outline.iter().cycle().skip(1));
-    let sharp = around.filter(|((before, at), after)| {
+    let around = edges(outline).zip(outline.iter().copied().cycle().skip(2)).map(|((before, at), after)| [before, at, after]);
+    let sharp = around.filter(|&[before, at, after]| {
         let [u, v] = [before, after].map(|end| [end[0] - at[0], end[1] - at[1]]);
         let turn = (v[0] * u[1] - v[1] * u[0]) * area.signum();
         let angle = turn.atan2(u[0] * v[0] + u[1] * v[1]).to_degrees();
         (0.0..SHARP_DEGREES).contains(&angle)
     });
-    sharp.map(|((_, at), _)| *at).collect()
+    sharp.collect()
 }
 
 fn smallest_angle([a, b, c]: [Point; 3]) -> f64 {
@@ -73,6 +74,9 @@ fn length(a: Point, b: Point) -> f64 {
     (b[0] - a[0]).hypot(b[1] - a[1])
 }
 
-fn to_triangle([a, b, c]: [Point; 3], at: Point) -> f64 {
-    to_segment(a, b, at).min(to_segment(b, c, at)).min(to_segment(c, a, at))
+/// Between a triangle and a segment that does not cross it.
+fn distance(corners: [Point; 3], a: Point, b: Point) -> f64 {
+    let from_corners = corners.iter().map(|&corner| to_segment(a, b, corner));
+    let from_ends = edges(&corners).flat_map(|(p, q)| [a, b].map(|end| to_segment(p, q, end))).collect::<Vec<_>>();
+    from_corners.chain(from_ends).fold(f64::MAX, f64::min)
 }

@@ -40,19 +40,6 @@ impl Mask {
         }
     }
 
-    /// A mask from text: `#` is opaque, `.` is clear, two hexadecimal digits would be too wide, so `1` to `9` are
-    /// tenths. Rows of equal length.
-    pub(crate) fn from_text(text: &str) -> Self {
-        let rows: Vec<&str> = text.lines().map(str::trim).filter(|row| !row.is_empty()).collect();
-        let value = |c: u8| match c {
-            b'#' => 255,
-            b'1'..=b'9' => (c - b'0') * 25,
-            _ => 0,
-        };
-        let values = rows.iter().flat_map(|row| row.bytes().map(value)).collect();
-        Self { width: rows.first().map_or(0, |row| row.len()), height: rows.len(), values }
-    }
-
     pub(crate) fn plane(&self) -> AlphaPlane {
         AlphaPlane::new(self.width as u32, self.height as u32, self.values.clone()).expect("width * height values")
     }
