@@ -3,9 +3,9 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, its helpers too")]
 
-mod drawn;
 #[path = "mesh_properties/angles.rs"]
 mod angles;
+mod drawn;
 #[path = "mesh_properties/outline.rs"]
 mod outline;
 #[path = "mesh_properties/shapes.rs"]

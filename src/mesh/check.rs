@@ -254,8 +254,10 @@ fn check_simple(ring: &[Point]) -> Result<(), Fault> {
     for &edge in &order {
         let (start, _) = span(edge, axis);
         open.retain(|&other| span(other, axis).1 >= start);
+        let (low, high) = span(edge, 1 - axis);
         for &other in &open {
-            if touch(edge, other, count, ends(edge), ends(other)) {
+            let (other_low, other_high) = span(other, 1 - axis);
+            if other_low <= high && low <= other_high && touch(edge, other, count, ends(edge), ends(other)) {
                 return Err(Fault::HullCrosses { first: edge.min(other), second: edge.max(other) });
             }
         }

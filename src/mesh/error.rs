@@ -59,7 +59,7 @@ pub enum Error {
     /// Refinement would make more triangles than allowed; estimated before it starts.
     #[error(
         "internal_vertex_density {density} would make about {estimate} triangles, the limit is {limit}; \
-         use internal_vertex_density {fitting_density} or less, or raise min_triangle_area"
+         use internal_vertex_density {}, or raise min_triangle_area", or_less(.fitting_density)
     )]
     MeshTooLarge {
         /// Triangles expected.
@@ -139,6 +139,10 @@ impl Error {
             Self::Internal(_) => json!({}),
         }
     }
+}
+
+fn or_less(density: &u32) -> String {
+    if *density == 0 { "0, which does not refine".to_owned() } else { format!("{density} or less") }
 }
 
 fn list_violations(violations: &[Violation]) -> String {

@@ -83,7 +83,8 @@ pub trait Observer: Sync {
         let _ = stage;
     }
 
-    /// Asked often, from several threads: `true` ends the job with [`Error::Stopped`] within milliseconds.
+    /// Asked often, from several threads: `true` ends the job with [`Error::Stopped`], within milliseconds as a rule and
+    /// at the latest when one pass over the image or the outline is done.
     fn should_stop(&self) -> bool {
         false
     }

@@ -19,8 +19,6 @@ pub(super) struct Shape {
     pub(super) signed_area_px2: f64,
     /// With the tolerance that gave a polygon.
     pub(super) outline: Outline,
-    /// The outline touched or crossed itself.
-    pub(super) repaired: bool,
     pub(super) warnings: Vec<String>,
 }
 
@@ -39,7 +37,6 @@ pub(super) fn triangulate(
     loop {
         let ring: Vec<Point> = outline.points.iter().map(|point| point.map(f64::from)).collect();
         if let Some((triangulation, mut warnings)) = simple_or_repaired(&ring, size, observer)? {
-            let repaired = !warnings.is_empty();
             if outline.epsilon_px < asked_px {
                 warnings.push(format!(
                     "nothing was left of the outline at a tolerance of {asked_px:.2} px, so {:.2} px was used; \
@@ -48,7 +45,7 @@ pub(super) fn triangulate(
                 ));
             }
             let signed_area_px2 = polygon_area(&triangulation.vertices);
-            return Ok(Shape { triangulation, signed_area_px2, outline, repaired, warnings });
+            return Ok(Shape { triangulation, signed_area_px2, outline, warnings });
         }
         if outline.epsilon_px < LEAST_EPSILON_PX {
             let reason = "it has no area at any tolerance; lower binary_threshold or alpha_threshold".to_owned();
@@ -70,6 +67,7 @@ fn simple_or_repaired(
     if let Some(triangulation) = triangulate::triangulate(ring) {
         return Ok(Some((triangulation, Vec::new())));
     }
+    // Triangulation refuses all but simple polygons, by exact signs: what it accepts needs no other proof.
     let Some(repaired) = repair(ring, size.map(f64::from), observer)? else { return Ok(None) };
     let Some(triangulation) = triangulate::triangulate(&repaired.ring) else { return Ok(None) };
     let lost = if repaired.lost_px2 > 0.0 {

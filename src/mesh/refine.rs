@@ -32,6 +32,10 @@ const SHORTEST_PIECE_PX: f64 = 0.25;
 /// Insertions for the sake of an angle, per triangle that the area alone asks for: beyond it, flat ones stay.
 const ANGLE_BUDGET: usize = 4;
 
+/// Triangles searched around a blocked walk. A few dozen lie between a start and its goal; in the windings of a
+/// labyrinth it may be all of them, again and again.
+const MOST_SEARCHED: usize = 1024;
+
 /// Insertions between two looks at the observer: about a millisecond.
 const INSERTIONS_PER_CHECK: usize = 2048;
 
@@ -198,7 +202,8 @@ impl<'a> Refinement<'a> {
         Ok(())
     }
 
-    /// The triangle that holds a point of the inside; where a boundary blocks the way, by searching around it.
+    /// The triangle that holds a point of the inside; where a boundary blocks the way, by searching around it. `None` if
+    /// it is not near: the point is left out, and repair puts one where it is missed.
     fn locate(&self, start: u32, p: Point) -> Option<u32> {
         let edge = match self.mesh.walk_towards(start, p) {
             Walk::Inside(triangle) => return Some(triangle),
@@ -206,7 +211,7 @@ impl<'a> Refinement<'a> {
         };
         let mut seen = std::collections::HashSet::from([edge.triangle]);
         let mut queue = std::collections::VecDeque::from([edge.triangle]);
-        while let Some(triangle) = queue.pop_front() {
+        while let Some(triangle) = queue.pop_front().filter(|_| seen.len() < MOST_SEARCHED) {
             if self.mesh.walk_towards(triangle, p) == Walk::Inside(triangle) {
                 return Some(triangle);
             }
@@ -292,9 +297,12 @@ impl<'a> Refinement<'a> {
     fn mend(&mut self, triangle: u32, flaw: Flaw) {
         let suspect = self.suspect(triangle);
         let p = self.steiner_point(triangle, flaw);
-        let insertion = match self.mesh.walk_straight(triangle, p) {
-            Walk::Blocked(edge) => self.halve(edge, flaw),
-            Walk::Inside(found) => match self.mesh.insert_unless_encroaching(found, p) {
+        // A triangle without an area, as far as rounding can tell, has no circumcentre.
+        let exists = p.iter().all(|x| x.is_finite());
+        let insertion = match exists.then(|| self.mesh.walk_straight(triangle, p)) {
+            None => None,
+            Some(Walk::Blocked(edge)) => self.halve(edge, flaw),
+            Some(Walk::Inside(found)) => match self.mesh.insert_unless_encroaching(found, p) {
                 Err(edge) => self.halve(edge, flaw),
                 Ok(insertion) => {
                     if !insertion.refused() {
