@@ -33,20 +33,20 @@ pub(super) struct Repaired {
 pub(super) fn repair(outline: &[Point], size: Point) -> Option<Repaired> {
     let positive = polygon_area(outline) > 0.0;
     let mut drawing = vec![outline.to_vec()];
-    let mut best = lobes(&Arrangement::draw(&drawing)?).into_iter().next()?;
-    let mut lost_px2 = 0.0;
-    for half_width in WELD_HALF_WIDTHS_PX {
-        let arrangement = Arrangement::draw(&drawing)?;
-        let found = lobes(&arrangement);
-        let areas: Vec<f64> = found.iter().map(|ring| polygon_area(ring).abs()).collect();
-        best = found.into_iter().next()?;
-        lost_px2 = areas[1..].iter().sum();
-        if areas.len() == 1 {
-            break;
+    let mut best: Option<Repaired> = None;
+    let mut half_widths = WELD_HALF_WIDTHS_PX.into_iter();
+    while let Some(arrangement) = Arrangement::draw(&drawing) {
+        let mut found = lobes(&arrangement).into_iter();
+        let Some(ring) = found.next() else { break };
+        let lost_px2 = found.map(|ring| polygon_area(&ring).abs()).sum();
+        if best.as_ref().is_none_or(|best| lost_px2 < best.lost_px2) {
+            best = Some(Repaired { ring, lost_px2 });
         }
+        let Some(half_width) = half_widths.next().filter(|_| lost_px2 > 0.0) else { break };
         drawing.extend(arrangement.welds(half_width, size));
     }
-    let mut ring = straighten(best);
+    let Repaired { ring, lost_px2 } = best?;
+    let mut ring = straighten(ring);
     if (polygon_area(&ring) > 0.0) != positive {
         ring.reverse();
     }

@@ -52,7 +52,8 @@ pub(crate) fn needlessly_flat(mesh: &Mesh, outline: &[Point]) -> Vec<Flat> {
 /// Corners of less than 60 degrees on the inside, each between the ends of its legs.
 fn sharp_corners(outline: &[Point]) -> Vec<[Point; 3]> {
     let area: f64 = edges(outline).map(|(a, b)| a[0] * b[1] - a[1] * b[0]).sum();
-    let around = edges(outline).zip(outline.iter().copied().cycle().skip(2)).map(|((before, at), after)| [before, at, after]);
+    let around =
+        edges(outline).zip(outline.iter().copied().cycle().skip(2)).map(|((before, at), after)| [before, at, after]);
     let sharp = around.filter(|&[before, at, after]| {
         let [u, v] = [before, after].map(|end| [end[0] - at[0], end[1] - at[1]]);
         let turn = (v[0] * u[1] - v[1] * u[0]) * area.signum();

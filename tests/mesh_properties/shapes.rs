@@ -149,10 +149,9 @@ fn checkers() -> impl Strategy<Value = Mask> {
 
 /// Teeth on a back, which may be one pixel thick.
 fn comb() -> impl Strategy<Value = Mask> {
-    (size(), 1..=3usize, 1..=4usize, 1..=4usize)
-        .prop_map(|((width, height), back, tooth, gap)| {
-            Mask::filled(width, height, |x, y| y < back || x % (tooth + gap) < tooth)
-        })
+    (size(), 1..=3usize, 1..=4usize, 1..=4usize).prop_map(|((width, height), back, tooth, gap)| {
+        Mask::filled(width, height, |x, y| y < back || x % (tooth + gap) < tooth)
+    })
 }
 
 /// Rings in rings, joined by a bar so that they are one shape, or not.
@@ -175,7 +174,8 @@ fn blobs() -> impl Strategy<Value = Mask> {
             for i in 0..mask.values.len() {
                 let off = (i % width).abs_diff(x % width) as f64;
                 let reach = radius as f64 - off.hypot((i / width).abs_diff(y % height) as f64);
-                let value = if soft { (reach * 90.0 + 128.0).clamp(0.0, 255.0) as u8 } else { u8::from(reach >= 0.0) * 255 };
+                let value =
+                    if soft { (reach * 90.0 + 128.0).clamp(0.0, 255.0) as u8 } else { u8::from(reach >= 0.0) * 255 };
                 mask.values[i] = if solid { mask.values[i].max(value) } else { mask.values[i].min(255 - value) };
             }
         }
