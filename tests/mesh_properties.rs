@@ -126,8 +126,7 @@ proptest! {
         prop_assert_eq!(hull_length as usize, mesh.vertices.len(), "without density every vertex is on the hull");
         prop_assert!(mesh.boundary_indices.iter().copied().eq(0..hull_length));
         let outline: Vec<[f64; 2]> = mesh.outline.points.iter().map(|point| point.map(f64::from)).collect();
-        let repaired = mesh.warnings.iter().any(|warning| warning.contains("was repaired"));
-        prop_assert!(repaired || hull(&mesh) == outline, "a simple outline is the hull, point for point");
+        prop_assert!(outline::was_repaired(&mesh) || hull(&mesh) == outline, "a simple outline is the hull, point for point");
     }
 
     #[test]
@@ -201,6 +200,8 @@ proptest! {
     #[test]
     fn repaired_polygon_is_what_the_outline_encloses(mask in mask(), parameters in parameters()) {
         let Some(mesh) = mesh_of(&mask, &parameters)? else { return Ok(()) };
+        let lost_px2 = outline::lost_px2(&mesh);
+        prop_assert!(lost_px2 == 0.0, "{lost_px2} px2 of {:?} are lost", mesh.outline.points);
         outline::verify(&mesh, hull(&mesh)).map_err(TestCaseError::fail)?;
     }
 }
@@ -211,6 +212,7 @@ fn masks_that_once_failed_give_valid_meshes() {
         let mask = Mask { width: found.width as usize, height: found.height as usize, values: found.values };
         let verified = mesh_of(&mask, &found.parameters).and_then(|mesh| {
             let Some(mesh) = mesh else { return Ok(()) };
+            prop_assert!(outline::lost_px2(&mesh) == 0.0, "{:?}", mesh.warnings);
             if mesh.parameters.internal_vertex_density == 0 {
                 return outline::verify(&mesh, hull(&mesh)).map_err(TestCaseError::fail);
             }

@@ -41,22 +41,20 @@ pub(super) struct Repaired {
 pub(super) fn repair(outline: &[Point], size: Point, observer: &dyn Observer) -> Result<Option<Repaired>> {
     let positive = polygon_area(outline) > 0.0;
     let mut drawing = vec![outline.to_vec()];
-    let mut best: Option<(Vec<Point>, f64)> = None;
-    for half_width in WELD_HALF_WIDTHS_PX {
-        // A weld that cannot be drawn leaves what was found without it.
-        let Some(arrangement) = Arrangement::draw(&drawing, observer)? else { break };
-        let found = lobes(&arrangement);
-        let lost_px2 = found.iter().skip(1).map(|ring| polygon_area(ring).abs()).sum();
-        let is_one = found.len() == 1;
-        let Some(largest) = found.into_iter().next() else { break };
-        best = Some((largest, lost_px2));
-        if is_one {
-            break;
+    let mut best: Option<Repaired> = None;
+    let mut half_widths = WELD_HALF_WIDTHS_PX.into_iter();
+    while let Some(arrangement) = Arrangement::draw(&drawing, observer)? {
+        let mut found = lobes(&arrangement).into_iter();
+        let Some(ring) = found.next() else { break };
+        let lost_px2 = found.map(|ring| polygon_area(&ring).abs()).sum();
+        if best.as_ref().is_none_or(|best| lost_px2 < best.lost_px2) {
+            best = Some(Repaired { ring, lost_px2 });
         }
+        let Some(half_width) = half_widths.next().filter(|_| lost_px2 > 0.0) else { break };
         drawing.extend(arrangement.welds(half_width, size));
     }
-    let Some((largest, lost_px2)) = best else { return Ok(None) };
-    let mut ring = straighten(largest);
+    let Some(Repaired { ring, lost_px2 }) = best else { return Ok(None) };
+    let mut ring = straighten(ring);
     if (polygon_area(&ring) > 0.0) != positive {
         ring.reverse();
     }

@@ -19,7 +19,9 @@ type Point = [f64; 2];
 
 /// Says what is wrong, if anything.
 pub(crate) fn verify(mesh: &Mesh, hull: &[Point]) -> Result<(), String> {
-    let Some(warning) = mesh.warnings.iter().find(|warning| warning.contains("was repaired")) else { return Ok(()) };
+    if !was_repaired(mesh) {
+        return Ok(());
+    }
     let outline: Vec<Point> = mesh.outline.points.iter().map(|point| point.map(f64::from)).collect();
     let grid = Grid { columns: (mesh.width as usize + 2) * PER_PX, rows: (mesh.height as usize + 2) * PER_PX };
     let around = grid.flood(&outline);
@@ -40,7 +42,7 @@ pub(crate) fn verify(mesh: &Mesh, hull: &[Point]) -> Result<(), String> {
     if let Some(at) = first_gain {
         return Err(format!("{at:?} is inside, but outside of the outline {:?}", mesh.outline.points));
     }
-    let lost_px2 = lost_px2(warning);
+    let lost_px2 = lost_px2(mesh);
     let missing_px2 = missing as f64 / (PER_PX * PER_PX) as f64;
     if missing_px2 > lost_px2 * (1.0 + AREA_TOLERANCE[1]) + AREA_TOLERANCE[0] {
         return Err(format!("{missing_px2} px2 are missing of {:?}, said are {lost_px2}", mesh.outline.points));
@@ -48,9 +50,13 @@ pub(crate) fn verify(mesh: &Mesh, hull: &[Point]) -> Result<(), String> {
     Ok(())
 }
 
+pub(crate) fn was_repaired(mesh: &Mesh) -> bool {
+    mesh.warnings.iter().any(|warning| warning.contains("was repaired"))
+}
+
 /// The area that a warning says was left out.
-pub(crate) fn lost_px2(warning: &str) -> f64 {
-    let words: Vec<&str> = warning.split_whitespace().collect();
+pub(crate) fn lost_px2(mesh: &Mesh) -> f64 {
+    let words: Vec<&str> = mesh.warnings.iter().flat_map(|warning| warning.split_whitespace()).collect();
     words.windows(2).find(|pair| pair[1] == "px2").map_or(0.0, |pair| pair[0].parse().unwrap())
 }
 
