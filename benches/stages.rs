@@ -1,6 +1,8 @@
 //! Each stage, and from the file's bytes to the mesh as JSON: `cargo bench --bench stages`, with a part of a name to
 //! run only those. Stages are clocked from within, by an observer, so that each sees what the one before it leaves.
 
+#![expect(clippy::expect_used, reason = "a benchmark without its input has nothing to say")]
+
 use std::cell::LazyCell;
 use std::hint::black_box;
 use std::io::Cursor;

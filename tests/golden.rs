@@ -4,7 +4,12 @@
 //! expected, green came. `BLESS=1 cargo test --test golden` writes the expectations anew and fails, so that nobody
 //! passes while doing it; look at the pictures before committing them.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, its helpers too")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking, its helpers too"
+)]
 
 mod drawn;
 
@@ -16,7 +21,7 @@ use std::path::PathBuf;
 use drawn::{Drawn, all, folder};
 use image::{ImageFormat, Rgb, RgbImage, RgbaImage};
 use spinelift::export::{Format, Source};
-use spinelift::mesh::{Error, Mesh, MeshLimits, build};
+use spinelift::mesh::{AlphaPlane, Error, Mesh, MeshLimits, build};
 
 /// Of the sprite that stands in for the mask.
 const SPRITE_COLOUR: [u8; 3] = [0x2f, 0x5d, 0x8a];
@@ -43,7 +48,8 @@ fn every_golden_file_has_its_mask() {
 
 /// Says where to look if a mesh is not as expected.
 fn hold(fact: &Drawn, bless: bool) -> Option<String> {
-    let result = build(&fact.plane(), &fact.parameters, &MeshLimits::default(), &());
+    let plane = AlphaPlane::new(fact.width, fact.height, fact.values.clone()).unwrap();
+    let result = build(&plane, &fact.parameters, &MeshLimits::default(), &());
     if let Ok(mesh) = &result {
         mesh.check().unwrap_or_else(|fault| panic!("{}: {fault}", fact.name));
     }
