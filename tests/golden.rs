@@ -4,10 +4,16 @@
 //! expected, green came. `BLESS=1 cargo test --test golden` writes the expectations anew and fails, so that nobody
 //! passes while doing it; look at the pictures before committing them.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, its helpers too")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking, its helpers too"
+)]
 
 mod drawn;
 
+use std::cmp::Ordering;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Cursor;
@@ -16,7 +22,7 @@ use std::path::PathBuf;
 use drawn::{Drawn, all, folder};
 use image::{ImageFormat, Rgb, RgbImage, RgbaImage};
 use spinelift::export::{Format, Source};
-use spinelift::mesh::{Error, Mesh, MeshLimits, build};
+use spinelift::mesh::{AlphaPlane, Error, Mesh, MeshLimits, build};
 
 /// Of the sprite that stands in for the mask.
 const SPRITE_COLOUR: [u8; 3] = [0x2f, 0x5d, 0x8a];
@@ -43,7 +49,8 @@ fn every_golden_file_has_its_mask() {
 
 /// Says where to look if a mesh is not as expected.
 fn hold(fact: &Drawn, bless: bool) -> Option<String> {
-    let result = build(&fact.plane(), &fact.parameters, &MeshLimits::default(), &());
+    let plane = AlphaPlane::new(fact.width, fact.height, fact.values.clone()).expect("rows of equal length");
+    let result = build(&plane, &fact.parameters, &MeshLimits::default(), &());
     if let Ok(mesh) = &result {
         mesh.check().unwrap_or_else(|fault| panic!("{}: {fault}", fact.name));
     }
@@ -120,10 +127,15 @@ fn compared(expected: &[u8], actual: &[u8]) -> RgbImage {
     let (width, height) = (expected.width().max(actual.width()), expected.height().max(actual.height()));
     RgbImage::from_fn(width, height, |x, y| {
         let [e, a] = [&expected, &actual].map(|image| at(image, x, y));
-        if e == a { e.0.map(|value| value / FADED).into() } else { Rgb([brightness(e), brightness(a), 0]) }
+        match brightness(e).cmp(&brightness(a)) {
+            Ordering::Equal => e.0.map(|value| value / FADED).into(),
+            // Strokes are brighter than what they lie on.
+            Ordering::Greater => Rgb([255, 0, 0]),
+            Ordering::Less => Rgb([0, 255, 0]),
+        }
     })
 }
 
-fn brightness(Rgb(colour): Rgb<u8>) -> u8 {
-    (colour.iter().map(|&value| u32::from(value)).sum::<u32>() / 3) as u8
+fn brightness(Rgb(colour): Rgb<u8>) -> u32 {
+    colour.iter().map(|&value| u32::from(value)).sum()
 }

@@ -1,7 +1,12 @@
 //! What holds for any mask and any parameters. `PROPTEST_CASES=20000 cargo test --release --test mesh_properties` looks
 //! harder; a mask that is found gets a name in `testdata/regressions`.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, its helpers too")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking, its helpers too"
+)]
 
 #[path = "mesh_properties/angles.rs"]
 mod angles;

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use spinelift::mesh::{AlphaPlane, MeshParameters};
+use spinelift::mesh::MeshParameters;
 
 pub(crate) struct Drawn {
     /// The file's name without its ending: the fact it stands for.
@@ -15,12 +15,6 @@ pub(crate) struct Drawn {
     pub(crate) width: u32,
     pub(crate) height: u32,
     pub(crate) values: Vec<u8>,
-}
-
-impl Drawn {
-    pub(crate) fn plane(&self) -> AlphaPlane {
-        AlphaPlane::new(self.width, self.height, self.values.clone()).expect("rows of equal length")
-    }
 }
 
 /// A folder of `testdata`.
