@@ -1,7 +1,7 @@
 //! Each stage, and from the file's bytes to the mesh as JSON: `cargo bench --bench stages`, with a part of a name to
 //! run only those. Stages are clocked from within, by an observer, so that each sees what the one before it leaves.
 
-#![expect(clippy::expect_used, reason = "a benchmark without its input has nothing to say")]
+#![expect(clippy::expect_used, reason = "a benchmark whose input is broken has to end")]
 
 use std::cell::LazyCell;
 use std::hint::black_box;
@@ -201,11 +201,15 @@ fn bench_end_to_end(criterion: &mut Criterion) {
 }
 
 fn main() {
-    // Few samples, as the machine may be shared and a 4096 px image takes its time.
-    let mut criterion = Criterion::default().sample_size(10).configure_from_args();
-    bench_outline_stages(&mut criterion);
-    bench_refinement(&mut criterion);
-    bench_export(&mut criterion);
-    bench_end_to_end(&mut criterion);
-    criterion.final_summary();
+    // One thread, so that figures compare with others' and do not hang on the machine's cores.
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread can be started");
+    pool.install(|| {
+        // Few samples, as the machine may be shared and a 4096 px image takes its time.
+        let mut criterion = Criterion::default().sample_size(10).configure_from_args();
+        bench_outline_stages(&mut criterion);
+        bench_refinement(&mut criterion);
+        bench_export(&mut criterion);
+        bench_end_to_end(&mut criterion);
+        criterion.final_summary();
+    });
 }

@@ -13,6 +13,7 @@
 
 mod drawn;
 
+use std::cmp::Ordering;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Cursor;
@@ -48,7 +49,7 @@ fn every_golden_file_has_its_mask() {
 
 /// Says where to look if a mesh is not as expected.
 fn hold(fact: &Drawn, bless: bool) -> Option<String> {
-    let plane = AlphaPlane::new(fact.width, fact.height, fact.values.clone()).unwrap();
+    let plane = AlphaPlane::new(fact.width, fact.height, fact.values.clone()).expect("rows of equal length");
     let result = build(&plane, &fact.parameters, &MeshLimits::default(), &());
     if let Ok(mesh) = &result {
         mesh.check().unwrap_or_else(|fault| panic!("{}: {fault}", fact.name));
@@ -126,10 +127,15 @@ fn compared(expected: &[u8], actual: &[u8]) -> RgbImage {
     let (width, height) = (expected.width().max(actual.width()), expected.height().max(actual.height()));
     RgbImage::from_fn(width, height, |x, y| {
         let [e, a] = [&expected, &actual].map(|image| at(image, x, y));
-        if e == a { e.0.map(|value| value / FADED).into() } else { Rgb([brightness(e), brightness(a), 0]) }
+        match brightness(e).cmp(&brightness(a)) {
+            Ordering::Equal => e.0.map(|value| value / FADED).into(),
+            // Strokes are brighter than what they lie on.
+            Ordering::Greater => Rgb([255, 0, 0]),
+            Ordering::Less => Rgb([0, 255, 0]),
+        }
     })
 }
 
-fn brightness(Rgb(colour): Rgb<u8>) -> u8 {
-    (colour.iter().map(|&value| u32::from(value)).sum::<u32>() / 3) as u8
+fn brightness(Rgb(colour): Rgb<u8>) -> u32 {
+    colour.iter().map(|&value| u32::from(value)).sum()
 }
