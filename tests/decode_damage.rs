@@ -116,7 +116,7 @@ fn png_is_read_when_data_follows_its_last_row() {
     let after_end = [png(&[(b"IHDR", IHDR), (b"IDAT", &zlib(ROWS)), (b"IEND", &[])]), b"more".to_vec()].concat();
     for file in [more_rows, more_bytes, more_chunks, after_end] {
         let plane = decode(&file).unwrap();
-        assert_eq!(plane.values(), Some(&[2, 4, 6, 8][..]));
+        assert_eq!(plane.to_values(), Some(vec![2, 4, 6, 8]));
         assert_eq!(plane, general_alpha_plane(Cursor::new(&file), &Limits::default(), &()).unwrap());
     }
 }

@@ -43,7 +43,7 @@ fuzz_target!(|bytes: &[u8]| {
     if let Ok(picture) = rgba(Cursor::new(&file), &limits, &()) {
         let plane = fast.expect("a picture has an alpha plane");
         let alphas = picture.pixels().chunks_exact(4).map(|pixel| pixel[3]);
-        match plane.values() {
+        match plane.to_values() {
             Some(values) => assert!(alphas.eq(values.iter().copied()), "the picture has another alpha"),
             None => assert!(alphas.fold(255, u8::min) == 255, "the picture is not opaque"),
         }

@@ -7,6 +7,8 @@
 use std::array::from_fn;
 use std::ops::Add;
 
+use super::alpha::AlphaRows;
+use super::mask::{clear_beyond, threshold_row};
 use super::pack::pack_at_least;
 use super::parameters::MeshParameters;
 
@@ -18,7 +20,7 @@ const REACHED: usize = (64 + LARGEST_KERNEL - 1).next_multiple_of(8);
 
 /// A blur of a plane that ends in a threshold.
 pub(super) struct Blur<'a> {
-    values: &'a [u8],
+    alphas: &'a AlphaRows,
     width: usize,
     height: usize,
     kernel: usize,
@@ -26,6 +28,20 @@ pub(super) struct Blur<'a> {
     /// The least sum of a kernel whose rounded mean is over the binary threshold: `sum / k2 >= t + 1/2`. As `k2` is
     /// odd, equality cannot happen: no division, and no rule for halves.
     least: u32,
+}
+
+/// The rows that the kernels of some rows see, side by side as bytes.
+struct Band {
+    first_row: isize,
+    width: usize,
+    values: Vec<u8>,
+}
+
+impl Band {
+    fn row(&self, y: isize) -> &[u8] {
+        let start = (y - self.first_row) as usize * self.width;
+        &self.values[start..start + self.width]
+    }
 }
 
 /// For each word of a row, which pixels are not 0 and which are 255.
@@ -43,22 +59,16 @@ struct Columns {
 
 impl<'a> Blur<'a> {
     /// `None` if a kernel of one pixel leaves nothing to blur, or if nothing can be over the threshold.
-    pub(super) fn new(values: &'a [u8], [width, height]: [usize; 2], p: &MeshParameters) -> Option<Self> {
+    pub(super) fn new(alphas: &'a AlphaRows, [width, height]: [usize; 2], p: &MeshParameters) -> Option<Self> {
         let kernel = (p.blur_kernel() as usize).min(LARGEST_KERNEL);
         let area = (kernel * kernel) as u32;
         let least = (area * (2 * u32::from(p.binary_threshold) + 1)).div_ceil(2);
         let blurs = kernel > 1 && p.binary_threshold < 255;
-        blurs.then_some(Self { values, width, height, kernel, alpha_threshold: p.alpha_threshold, least })
+        blurs.then_some(Self { alphas, width, height, kernel, alpha_threshold: p.alpha_threshold, least })
     }
 
     fn radius(&self) -> usize {
         self.kernel / 2
-    }
-
-    /// The row that a border reflected without its edge pixel shows.
-    fn row(&self, y: isize) -> &[u8] {
-        let y = reflect_101(y, self.height);
-        &self.values[y * self.width..(y + 1) * self.width]
     }
 
     /// Sets the bits of whole rows from `first_row` on, `stride` words apart.
@@ -69,6 +79,7 @@ impl<'a> Blur<'a> {
         let extremes: Vec<Extremes> =
             (0..rows + self.kernel - 1).map(|i| self.extremes(first + i as isize, words_per_row)).collect();
         let mut columns: Vec<Columns> = (0..words_per_row).map(|_| Columns { sums: [0; REACHED], row: None }).collect();
+        let band = self.band(first, rows + self.kernel - 1);
         let mut around = Extremes { some: Vec::new(), full: Vec::new() };
         for (i, row) in words.chunks_exact_mut(stride).enumerate() {
             let row = &mut row[..words_per_row];
@@ -76,19 +87,28 @@ impl<'a> Blur<'a> {
             for (index, word) in row.iter_mut().enumerate() {
                 *word = match around.plain(index, self.radius()) {
                     Some(inside) => inside,
-                    None => self.blur_word(&mut columns[index], first_row + i, index),
+                    None => self.blur_word(&band, &mut columns[index], first_row + i, index),
                 };
             }
-            self.clear_beyond(row);
+            clear_beyond(self.width, row);
         }
     }
 
+    fn band(&self, first_row: isize, rows: usize) -> Band {
+        let mut values = vec![0; rows * self.width];
+        for (row, y) in values.chunks_exact_mut(self.width).zip(first_row..) {
+            self.alphas.copy(reflect_101(y, self.height), row);
+        }
+        Band { first_row, width: self.width, values }
+    }
+
     fn extremes(&self, y: isize, words_per_row: usize) -> Extremes {
-        let row = self.row(y);
+        let y = reflect_101(y, self.height);
         let mut extremes = Extremes { some: vec![0; words_per_row], full: vec![0; words_per_row] };
-        pack_at_least(row, u16::from(self.alpha_threshold.max(1)), &mut extremes.some);
-        pack_at_least(row, 255, &mut extremes.full);
+        threshold_row(self.alphas.row(y), u16::from(self.alpha_threshold.max(1)), &mut extremes.some);
+        threshold_row(self.alphas.row(y), 255, &mut extremes.full);
         // What lies beyond the row's end is a reflection of what is before it: no exception from either.
+        clear_beyond(self.width, &mut extremes.some);
         let used = self.width % 64;
         if let (Some(last), 1..) = (extremes.full.last_mut(), used) {
             *last |= u64::MAX << used;
@@ -96,26 +116,19 @@ impl<'a> Blur<'a> {
         extremes
     }
 
-    fn clear_beyond(&self, row: &mut [u64]) {
-        let used = self.width % 64;
-        if let (Some(last), 1..) = (row.last_mut(), used) {
-            *last &= !(u64::MAX << used);
-        }
-    }
-
-    fn blur_word(&self, columns: &mut Columns, y: usize, index: usize) -> u64 {
+    fn blur_word(&self, band: &Band, columns: &mut Columns, y: usize, index: usize) -> u64 {
         let (radius, y_signed) = (self.radius() as isize, y as isize);
         let reached = 64 + self.kernel - 1;
         let mut scratch = [[0; REACHED]; 2];
         let [first, second] = &mut scratch;
         if y > 0 && columns.row == Some(y - 1) {
-            let enters = self.reach(y_signed + radius, index, first);
-            let leaves = self.reach(y_signed - radius - 1, index, second);
+            let enters = self.reach(band.row(y_signed + radius), index, first);
+            let leaves = self.reach(band.row(y_signed - radius - 1), index, second);
             slide(&mut columns.sums[..reached], enters, leaves, self.alpha_threshold);
         } else {
             columns.sums = [0; REACHED];
             for row in y_signed - radius..=y_signed + radius {
-                add(&mut columns.sums[..reached], self.reach(row, index, first), self.alpha_threshold);
+                add(&mut columns.sums[..reached], self.reach(band.row(row), index, first), self.alpha_threshold);
             }
         }
         columns.row = Some(y);
@@ -123,8 +136,7 @@ impl<'a> Blur<'a> {
     }
 
     /// A row's values under the kernels of a word's pixels; in `scratch` where the border reflects.
-    fn reach<'b>(&'b self, y: isize, index: usize, scratch: &'b mut [u8; REACHED]) -> &'b [u8] {
-        let row = self.row(y);
+    fn reach<'b>(&self, row: &'b [u8], index: usize, scratch: &'b mut [u8; REACHED]) -> &'b [u8] {
         let (start, reached) = (64 * index, 64 + self.kernel - 1);
         if let Some(within) = start.checked_sub(self.radius()).and_then(|from| row.get(from..from + reached)) {
             return within;

@@ -5,7 +5,7 @@
 
 use rayon::prelude::*;
 
-use super::alpha::AlphaPlane;
+use super::alpha::{AlphaBlock, AlphaPlane};
 use super::blur::Blur;
 use super::error::Result;
 use super::observer::{Observer, Stage, check_stop};
@@ -88,11 +88,11 @@ pub(crate) fn threshold(alpha: &AlphaPlane, p: &MeshParameters, observer: &dyn O
     let (width, height) = (alpha.width() as usize, alpha.height() as usize);
     let mut mask = BitMask::empty(width, height);
     let stride = mask.stride;
-    let Some(values) = alpha.values() else {
+    let Some(alphas) = alpha.rows() else {
         fill_opaque(&mut mask, p);
         return Ok(mask);
     };
-    let blur = Blur::new(values, [width, height], p);
+    let blur = Blur::new(alphas, [width, height], p);
     // Without blur both thresholds are one: alpha must pass the higher of them.
     let least = (u16::from(p.binary_threshold) + 1).max(u16::from(p.alpha_threshold));
     let band = |(index, words): (usize, &mut [u64])| {
@@ -101,11 +101,10 @@ pub(crate) fn threshold(alpha: &AlphaPlane, p: &MeshParameters, observer: &dyn O
         if let Some(blur) = &blur {
             blur.threshold_band(first_row, words, stride);
         } else {
-            let rows = values.chunks_exact(width).skip(first_row);
-            words
-                .chunks_exact_mut(stride)
-                .zip(rows)
-                .for_each(|(row, values)| pack_at_least(values, least, &mut row[..stride - 1]));
+            for (row, y) in words.chunks_exact_mut(stride).zip(first_row..) {
+                threshold_row(alphas.row(y), least, &mut row[..stride - 1]);
+                clear_beyond(width, &mut row[..stride - 1]);
+            }
         }
         Ok(())
     };
@@ -118,18 +117,37 @@ pub(crate) fn threshold(alpha: &AlphaPlane, p: &MeshParameters, observer: &dyn O
     Ok(mask)
 }
 
+/// Sets the bit of each pixel that is `least` or more.
+pub(super) fn threshold_row<'a>(blocks: impl Iterator<Item = AlphaBlock<'a>>, least: u16, words: &mut [u64]) {
+    for (word, block) in words.iter_mut().zip(blocks) {
+        *word = match block {
+            AlphaBlock::Uniform(value) if u16::from(value) >= least => u64::MAX,
+            AlphaBlock::Uniform(_) => 0,
+            AlphaBlock::Varied(values) => {
+                let mut packed = [0];
+                pack_at_least(values, least, &mut packed);
+                packed[0]
+            }
+        };
+    }
+}
+
+/// Clears the bits of a row's last word that are no pixels.
+pub(super) fn clear_beyond(width: usize, row: &mut [u64]) {
+    if let (Some(last), used @ 1..) = (row.last_mut(), width % 64) {
+        *last &= !(u64::MAX << used);
+    }
+}
+
 /// An opaque image is 255 everywhere, blurred or not.
 fn fill_opaque(mask: &mut BitMask, p: &MeshParameters) {
     if p.binary_threshold == 255 {
         return;
     }
-    let last_bits = mask.width % 64;
-    let stride = mask.stride;
+    let (stride, width) = (mask.stride, mask.width);
     for row in mask.rows_mut().chunks_exact_mut(stride) {
         let row = &mut row[..stride - 1];
         row.fill(u64::MAX);
-        if let (Some(last), 1..) = (row.last_mut(), last_bits) {
-            *last = (1 << last_bits) - 1;
-        }
+        clear_beyond(width, row);
     }
 }

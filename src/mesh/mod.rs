@@ -128,7 +128,7 @@ pub fn build(
     let size = [alpha.width(), alpha.height()];
     let outline = Outline { contour_points: contour.len(), epsilon_px, points };
     let mut shape = polygon::triangulate(&contour, outline, size, observer)?;
-    if alpha.values().is_none() {
+    if alpha.rows().is_none() {
         shape.warnings.push("the image has no transparency, so the mesh is its rectangle".to_owned());
     }
     density::apply(&mut shape.triangulation, size, parameters, limits, observer)?;

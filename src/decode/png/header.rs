@@ -132,6 +132,13 @@ impl Header {
         Ok(())
     }
 
+    /// Looks samples up in the table that makes alpha of them, if there is one.
+    pub(super) fn samples_to_alpha(&self, samples: &mut [u8]) {
+        if let Some(alphas) = &self.alpha_of_sample {
+            samples.iter_mut().for_each(|sample| *sample = alphas[usize::from(*sample)]);
+        }
+    }
+
     /// Whether a pixel can be less than opaque.
     pub(super) fn has_alpha(&self) -> bool {
         self.colour.has_alpha_channel() || self.has_transparency_chunk

@@ -18,6 +18,7 @@ use std::io::{BufRead, Seek};
 
 use super::source::Source;
 use super::{Limits, Picture};
+use crate::mesh::alpha::AlphaRows;
 use crate::mesh::{AlphaPlane, Error, Result};
 use channel::Layout;
 use chunks::Chunks;
@@ -64,26 +65,32 @@ fn read_channel<R: BufRead + Seek>(
     header: &Header,
     layout: Layout,
 ) -> Result<AlphaPlane> {
-    let read = if header.interlaced { read_interlaced } else { read_rows };
-    let mut plane = read(chunks, header, layout)?;
-    if let Some(alphas) = &header.alpha_of_sample {
-        plane.iter_mut().for_each(|value| *value = alphas[usize::from(*value)]);
+    if header.interlaced {
+        let mut plane = read_interlaced(chunks, header, layout)?;
+        header.samples_to_alpha(&mut plane);
+        return AlphaPlane::new(header.width, header.height, plane).ok_or_else(lost_pixels);
     }
-    AlphaPlane::new(header.width, header.height, plane).ok_or_else(lost_pixels)
+    let rows = read_rows(chunks, header, layout)?;
+    AlphaPlane::from_rows(header.width, header.height, rows).ok_or_else(lost_pixels)
 }
 
-fn read_rows<R: BufRead + Seek>(chunks: &mut Chunks<'_, '_, R>, header: &Header, layout: Layout) -> Result<Vec<u8>> {
-    // Rows are made in a buffer that stays in cache and appended: clearing the plane first would write it twice.
+fn read_rows<R: BufRead + Seek>(chunks: &mut Chunks<'_, '_, R>, header: &Header, layout: Layout) -> Result<AlphaRows> {
     let width = header.width as usize;
-    let mut plane = Vec::with_capacity(width * header.height as usize);
-    let no_row = vec![0; width];
-    let mut values = vec![0; width];
+    let mut rows = AlphaRows::new(header.width);
+    rows.reserve_rows(header.height);
+    let (mut above, mut values, mut alphas) = (vec![0; width], vec![0; width], vec![0; width]);
     Rows::new(chunks).read(&header.passes(), |_, filtered| {
-        let above = plane.len().checked_sub(width).map_or(&no_row[..], |begin| &plane[begin..]);
-        layout.restore(filtered, above, &mut values);
-        plane.extend_from_slice(&values);
+        layout.restore(filtered, &above, &mut values);
+        if header.alpha_of_sample.is_some() {
+            alphas.copy_from_slice(&values);
+            header.samples_to_alpha(&mut alphas);
+            rows.push(&alphas);
+        } else {
+            rows.push(&values);
+        }
+        std::mem::swap(&mut above, &mut values);
     })?;
-    Ok(plane)
+    Ok(rows)
 }
 
 /// Each pass is an image of its own, whose pixels go to every so many columns and rows of the whole.
