@@ -24,7 +24,7 @@ use shapes::{Mask, mask};
 use spinelift::mesh::{Error, Mesh, MeshLimits, MeshParameters, Observer, build};
 
 /// Cases of each property unless `PROPTEST_CASES` says otherwise: the file stays under 20 s in the dev profile.
-const CASES: u32 = 300;
+const CASES: u32 = 2000;
 
 /// Rounding of an area, as a share of it.
 const AREA_TOLERANCE: f64 = 1e-9;
