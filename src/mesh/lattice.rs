@@ -95,7 +95,8 @@ fn jitter(row: i64, column: i64) -> f64 {
     // Multiples of these spread evenly over the unit square (Roberts, The Unreasonable Effectiveness of Quasirandom
     // Sequences, 2018), so no four neighbours are moved alike.
     const STEPS: [f64; 2] = [0.754_877_666_246_692_8, 0.569_840_290_998_053_3];
-    1e-6 * (row as f64 * STEPS[0] + column as f64 * STEPS[1]).rem_euclid(1.0)
+    let place = row as f64 * STEPS[0] + column as f64 * STEPS[1];
+    1e-6 * (place - place.floor())
 }
 
 /// Where the row at `y` is within `margin` of the segment from `a` to `b`.
