@@ -11,7 +11,7 @@ use std::collections::{HashMap, HashSet};
 use spade::{Point2, Triangulation as _, handles::FixedVertexHandle};
 
 use super::error::Result;
-use super::geometry::{Point, cross, distance2, minus, polygon_area};
+use super::geometry::{Point, cross, distance2, dot, minus, polygon_area};
 use super::noding::{node, position};
 use super::observer::{Observer, Stage, check_stop};
 use super::triangulate::{Cdt, triangulate};
@@ -24,6 +24,10 @@ const STRAIGHT_PX: f64 = 1.0 / 64.0;
 
 /// Segments drawn between two looks at the observer: some milliseconds where they cross many triangles.
 const SEGMENTS_PER_CHECK: usize = 64;
+
+/// Where a lobe that ends in a pinch is thinner than this, it counts as a line without width, px. Two steps of the
+/// noding's grid: its two sides would meet again in one grid point where they come out of the weld.
+const THIN_PX: f64 = 1.0 / 128.0;
 
 /// A repaired outline.
 pub(super) struct Repaired {
@@ -130,8 +134,14 @@ impl Arrangement {
                 [b[0] + x - y, b[1] + y + x],
             ]
         };
-        let squares = self.pinches().into_iter().map(|vertex| square(self.position(vertex)));
-        let bands = self.bridges().into_iter().map(|ends| band(ends.map(|vertex| self.position(vertex))));
+        let pinches = self.pinches();
+        let needles = pinches
+            .iter()
+            .flat_map(|&vertex| self.needles(vertex))
+            .filter(|&[a, b]| distance2(a, b) > half_width * half_width);
+        let bridges = self.bridges().into_iter().map(|ends| ends.map(|vertex| self.position(vertex)));
+        let bands = needles.chain(bridges).map(band);
+        let squares = pinches.iter().map(|&vertex| square(self.position(vertex)));
         squares.chain(bands).map(|ring| ring.into_iter().map(clamp).collect()).collect()
     }
 
@@ -142,6 +152,28 @@ impl Arrangement {
             starts[edge.from().index()] = starts[edge.from().index()].saturating_add(1);
         }
         (0..starts.len()).filter(|&vertex| starts[vertex] > 1).collect()
+    }
+
+    /// Lines from a pinch along each lobe that is a thin point there, to where it is no longer thin.
+    fn needles(&self, vertex: usize) -> Vec<[Point; 2]> {
+        let at = self.position(vertex);
+        let edges = self.cdt.vertex(FixedVertexHandle::from_index(vertex)).out_edges();
+        let sides = edges.filter(|edge| self.on_border(edge.face().index(), edge.rev().face().index())).map(|first| {
+            let mut last = first.ccw();
+            while last != first && !self.outside[last.face().index()] {
+                last = last.ccw();
+            }
+            [first, last].map(|edge| minus(self.position(edge.to().index()), at))
+        });
+        let needle = |[u, v]: [Point; 2]| {
+            let lengths = [u, v].map(|side| side[0].hypot(side[1]));
+            let sine = cross(u, v) / (lengths[0] * lengths[1]);
+            let reach = lengths[0].min(lengths[1]).min(THIN_PX / sine);
+            let narrow = sine > 0.0 && dot(u, v) > 0.0;
+            let middle = [0, 1].map(|axis| (u[axis] / lengths[0] + v[axis] / lengths[1]) / 2.0);
+            narrow.then(|| [at, [at[0] + middle[0] * reach, at[1] + middle[1] * reach]])
+        };
+        sides.filter_map(needle).collect()
     }
 
     fn on_border(&self, left: usize, right: usize) -> bool {
@@ -239,7 +271,7 @@ fn straighten(ring: Vec<Point>) -> Vec<Point> {
         let out = minus(at, before);
         let length2 = distance2(before, after);
         let off = cross(along, out);
-        off * off > STRAIGHT_PX * STRAIGHT_PX * length2 || super::geometry::dot(along, out) < 0.0
+        off * off > STRAIGHT_PX * STRAIGHT_PX * length2 || dot(along, out) < 0.0
     };
     let kept: Vec<Point> = (0..ring.len()).filter(|&index| needed(index)).map(|index| ring[index]).collect();
     if triangulate(&kept).is_some() { kept } else { ring }
