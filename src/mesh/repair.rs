@@ -265,14 +265,21 @@ fn lobes(arrangement: &Arrangement) -> Vec<Vec<Point>> {
 
 /// Drops vertices that lie between their neighbours on a straight line: welds and crossings leave some.
 fn straighten(ring: Vec<Point>) -> Vec<Point> {
-    let needed = |index: usize| {
-        let [before, at, after] = [ring.len() - 1, 0, 1].map(|step| ring[(index + step) % ring.len()]);
+    let mut kept = ring.clone();
+    let mut index = 0;
+    // One by one, each against what is left: of two vertices that make a corner together, neither is needed beside the
+    // other.
+    while kept.len() > 3 && index < kept.len() {
+        let [before, at, after] = [kept.len() - 1, 0, 1].map(|step| kept[(index + step) % kept.len()]);
         let along = minus(after, before);
         let out = minus(at, before);
         let length2 = distance2(before, after);
         let off = cross(along, out);
-        off * off > STRAIGHT_PX * STRAIGHT_PX * length2 || dot(along, out) < 0.0
-    };
-    let kept: Vec<Point> = (0..ring.len()).filter(|&index| needed(index)).map(|index| ring[index]).collect();
+        if off * off > STRAIGHT_PX * STRAIGHT_PX * length2 || dot(along, out) < 0.0 {
+            index += 1;
+        } else {
+            kept.remove(index);
+        }
+    }
     if triangulate(&kept).is_some() { kept } else { ring }
 }
