@@ -15,6 +15,7 @@ import json
 import os
 import pathlib
 import platform
+import shutil
 import statistics
 import subprocess
 import sys
@@ -230,7 +231,7 @@ def two_cores(command, path, bars, args, folder):
     progress("two cores")
     twins = [folder / "first.png", folder / "second.png"]
     for twin in twins:
-        twin.symlink_to(path.resolve())
+        shutil.copy(path, twin)  # a link would be the same image named twice
     output = folder / "twins"
     output.mkdir()
     runs = [{jobs: command.wall_ms(command.mesh(twins, output, None, "--jobs", jobs)) for jobs in ("1", "2")}
