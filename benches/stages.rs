@@ -181,6 +181,13 @@ fn bench_export(criterion: &mut Criterion) {
     for (name, side, triangles) in [("8k", 1024, 8_000.0), ("54k", 2048, 54_000.0)] {
         let mesh = LazyCell::new(|| mesh(&plane(&DISC, side), &dense(triangles), &()));
         group.bench_function(name, |bencher| bencher.iter(|| (FORMATS[0].write)(&mesh, &Source::default())));
+        // The same lists through a serializer, which ours must beat to be worth its lines.
+        group.bench_function(format!("{name}-serde"), |bencher| {
+            bencher.iter(|| {
+                let edges = [mesh.boundary_edges.as_flattened(), mesh.internal_edges.as_flattened()];
+                serde_json::to_vec(&(&mesh.vertices, &mesh.triangles, mesh.uvs.as_flattened(), edges))
+            });
+        });
     }
 }
 

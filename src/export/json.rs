@@ -164,41 +164,4 @@ mod tests {
         mesh.internal_edges.clear();
         assert_eq!(written(&mesh, &Source::default())["vertices"], json!([]));
     }
-
-    /// A grid of 27,000 vertices and 54,000 triangles, as a refined 2048 px sprite has.
-    fn large(step: f64) -> Mesh {
-        let (columns, rows) = (164_u32, 164_u32);
-        let at = |column: u32, row: u32| row * (columns + 1) + column;
-        let mut mesh = sample::mesh();
-        let place = |index: u32| [f64::from(index % (columns + 1)) * step, f64::from(index / (columns + 1)) * step];
-        mesh.vertices = (0..=at(columns, rows)).map(place).collect();
-        mesh.uvs = mesh.vertices.iter().map(|point| point.map(|c| c / 2048.0)).collect();
-        let cells = (0..rows).flat_map(|row| (0..columns).map(move |column| (column, row)));
-        let corners = |(x, y): (u32, u32)| [at(x, y), at(x + 1, y), at(x + 1, y + 1), at(x, y + 1)];
-        mesh.triangles = cells.clone().map(corners).flat_map(|[a, b, c, d]| [[a, b, c], [a, c, d]]).collect();
-        mesh.internal_edges = cells.map(corners).flat_map(|[a, b, c, d]| [[a, b], [a, c], [a, d]]).collect();
-        mesh
-    }
-
-    #[test]
-    #[ignore = "measures: cargo test --release large_meshes_are_written -- --ignored --nocapture"]
-    fn large_meshes_are_written_faster_than_by_serde() {
-        for step in [12.0, 12.34567] {
-            let mesh = large(step);
-            let serde = || {
-                let flat = [mesh.boundary_edges.as_flattened(), mesh.internal_edges.as_flattened()];
-                let lists = (&mesh.vertices, &mesh.triangles, mesh.uvs.as_flattened(), flat);
-                serde_json::to_vec(&lists).unwrap().len()
-            };
-            let best = |run: &dyn Fn() -> usize| {
-                let times = (0..50).map(|_| {
-                    let start = std::time::Instant::now();
-                    std::hint::black_box(run());
-                    start.elapsed()
-                });
-                times.min().unwrap()
-            };
-            println!("step {step}: {:?}, serde {:?}", best(&|| lists(&mesh).len()), best(&serde));
-        }
-    }
 }

@@ -9,8 +9,8 @@ const PAGE_BLOCKS: usize = 512;
 
 /// The alpha channel of an image, 8 bits a pixel.
 ///
-/// Sprites are clear or opaque nearly everywhere, so 64 pixels of one value are kept as that value: a plane of
-/// 4096 x 4096 px is about 2 MB instead of 16. What is not touched need not be fetched: fresh memory costs a page fault
+/// Sprites are clear or opaque nearly everywhere, so 64 pixels of one value are kept as that value: a flat one of
+/// 4096 x 4096 px is 1 MB and its outline instead of 16 MB. What is not touched need not be fetched: fresh memory costs a page fault
 /// for every 4 KiB. An image without transparency keeps no pixels at all: its plane is 255 everywhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AlphaPlane {
@@ -123,7 +123,7 @@ impl AlphaRows {
 
     fn push_block(&mut self, block: &[u8; BLOCK]) {
         let first = block[0];
-        // Eight values at a time: single bytes take the compiler four times as long.
+        // Eight values at a time: the compiler makes wide registers of words, but not of a fold over bytes.
         let pattern = u64::from_le_bytes([first; 8]);
         let differing = |joined, eight: &[u8; 8]| joined | (u64::from_le_bytes(*eight) ^ pattern);
         if block.as_chunks::<8>().0.iter().fold(0, differing) == 0 {

@@ -15,8 +15,8 @@ const ORIENT_ERROR: f64 = (3.0 + 16.0 * HALF_ULP) * HALF_ULP;
 const IN_CIRCLE_ERROR: f64 = (10.0 + 96.0 * HALF_ULP) * HALF_ULP;
 const HALF_ULP: f64 = f64::EPSILON / 2.0;
 
-/// Twice the signed area of a triangle, px2; its sign is exact. The filter is inlined, which makes refinement a
-/// quarter faster; what it cannot decide goes to the adaptive predicate.
+/// Twice the signed area of a triangle, px2; its sign is exact. The filter is inlined, as refinement asks
+/// it for every corner it touches; what it cannot decide goes to the adaptive predicate.
 #[inline]
 pub(super) fn orient(a: Point, b: Point, c: Point) -> f64 {
     let left = (a[0] - c[0]) * (b[1] - c[1]);

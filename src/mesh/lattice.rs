@@ -90,7 +90,7 @@ impl Lattice {
 }
 
 /// A fixed irregularity of less than a millionth of the spacing. The points of an exact lattice lie on the edges and
-/// circles of its coarser levels, where only exact arithmetic can tell the side: a quarter of the whole time.
+/// circles of its coarser levels, where only slow exact arithmetic can tell the side.
 fn jitter(row: i64, column: i64) -> f64 {
     // Multiples of these spread evenly over the unit square (Roberts, The Unreasonable Effectiveness of Quasirandom
     // Sequences, 2018), so no four neighbours are moved alike.

@@ -3,7 +3,7 @@
 //! Three steps. Long pieces of the boundary are split evenly; the inside is filled from a [`Lattice`] of about the
 //! asked size; what then is still too large or too flat is repaired by Delaunay refinement: a vertex at the triangle's
 //! circumcentre, or nearer (Üngör, Off-centers, 2009), or in the middle of a piece of the boundary that stands in
-//! between (Ruppert, A Delaunay Refinement Algorithm, 1995). The lattice does most of the work for a tenth of the
+//! between (Ruppert, A Delaunay Refinement Algorithm, 1995). The lattice does most of the work at a lower
 //! price, and gives better triangles than refinement alone.
 
 use super::error::Result;
