@@ -34,6 +34,23 @@ pub mod decode;
 pub mod export;
 pub mod mesh;
 
+#[cfg(feature = "serve")]
+pub mod job;
+
+#[cfg(feature = "serve")]
+pub mod blob;
+#[cfg(feature = "serve")]
+pub mod store;
+
+#[cfg(feature = "serve")]
+pub mod app;
+#[cfg(feature = "serve")]
+pub mod compute;
+#[cfg(feature = "serve")]
+pub mod config;
+#[cfg(feature = "serve")]
+pub mod metrics;
+
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

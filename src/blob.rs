@@ -1,0 +1,170 @@
+//! Images and results: immutable bytes under the SHA-256 of what they hold, over `object_store`.
+//!
+//! Equal bytes are one blob. A blob is put in place whole or not at all, and nothing ever changes it; what nobody refers
+//! to is swept once it is old.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use chrono::Utc;
+use futures_util::{StreamExt, TryStreamExt};
+use object_store::local::LocalFileSystem;
+use object_store::memory::InMemory;
+use object_store::path::Path as Key;
+use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+/// Where blobs are, under the folder or bucket.
+const BLOBS: &str = "blobs";
+
+/// Written and deleted to see whether the storage takes writes.
+const PROBE: &str = "probe";
+
+/// Why a blob could not be kept or found. The text is for logs.
+#[derive(Debug, Error)]
+pub enum BlobError {
+    /// There is no such blob, or no longer.
+    #[error("there is no blob {0}")]
+    NotFound(String),
+    /// The bytes are not those that the name promises.
+    #[error("the blob {0} is damaged")]
+    Damaged(String),
+    /// The folder cannot be made.
+    #[error("the storage folder cannot be made: {0}")]
+    Folder(#[from] std::io::Error),
+    /// The folder or bucket failed.
+    #[error("the storage failed: {0}")]
+    Storage(#[from] object_store::Error),
+}
+
+/// Where blobs are kept.
+#[derive(Debug, Clone)]
+pub struct Blobs {
+    store: Arc<dyn ObjectStore>,
+}
+
+impl Blobs {
+    /// In a folder, which is made if need be. A blob is on the disk, whole and under its name, before
+    /// [`put`](Self::put) answers.
+    ///
+    /// # Errors
+    /// If the folder can be neither found nor made.
+    pub fn folder(path: &Path) -> Result<Self, BlobError> {
+        std::fs::create_dir_all(path)?;
+        let store = LocalFileSystem::new_with_prefix(path)?.with_fsync(true);
+        Ok(Self { store: Arc::new(store) })
+    }
+
+    /// In memory, for tests and for what need not last.
+    #[must_use]
+    pub fn memory() -> Self {
+        Self { store: Arc::new(InMemory::new()) }
+    }
+
+    /// Keeps bytes and answers their name once they are durable. Bytes that are kept already are written again, which
+    /// makes them young for [`sweep`](Self::sweep).
+    ///
+    /// # Errors
+    /// [`BlobError::Storage`] if the storage fails; nothing is left under the name then.
+    pub async fn put(&self, bytes: Bytes) -> Result<String, BlobError> {
+        let hash = sha256(&bytes);
+        self.store.put(&key(&hash), PutPayload::from(bytes)).await?;
+        Ok(hash)
+    }
+
+    /// The bytes of that name, checked against it.
+    ///
+    /// # Errors
+    /// [`BlobError::NotFound`], [`BlobError::Damaged`], [`BlobError::Storage`].
+    pub async fn get(&self, hash: &str) -> Result<Bytes, BlobError> {
+        let found = match self.store.get(&key(hash)).await {
+            Err(object_store::Error::NotFound { .. }) => return Err(BlobError::NotFound(hash.to_owned())),
+            found => found?,
+        };
+        let bytes = found.bytes().await?;
+        if sha256(&bytes) == hash { Ok(bytes) } else { Err(BlobError::Damaged(hash.to_owned())) }
+    }
+
+    /// Names of blobs older than `age`, in lists of at most `most`.
+    ///
+    /// # Errors
+    /// [`BlobError::Storage`].
+    pub async fn older_than(&self, age: Duration, most: usize) -> Result<Vec<Vec<String>>, BlobError> {
+        let before = Utc::now() - chrono::Duration::from_std(age).unwrap_or(chrono::Duration::MAX);
+        let old = self.store.list(Some(&Key::from(BLOBS))).try_filter_map(|found| async move {
+            let name = found.location.filename().map(str::to_owned);
+            Ok(name.filter(|_| found.last_modified < before))
+        });
+        old.chunks(most)
+            .map(|names| names.into_iter().collect::<Result<Vec<_>, _>>())
+            .try_collect()
+            .await
+            .map_err(Into::into)
+    }
+
+    /// Deletes a blob; one that is gone already is no error.
+    ///
+    /// # Errors
+    /// [`BlobError::Storage`].
+    pub async fn delete(&self, hash: &str) -> Result<(), BlobError> {
+        match self.store.delete(&key(hash)).await {
+            Err(object_store::Error::NotFound { .. }) => Ok(()),
+            done => Ok(done?),
+        }
+    }
+
+    /// Writes and deletes a probe.
+    ///
+    /// # Errors
+    /// [`BlobError::Storage`] if the storage takes no writes.
+    pub async fn check_writable(&self) -> Result<(), BlobError> {
+        let probe = Key::from(PROBE);
+        self.store.put(&probe, PutPayload::from_static(b"spinelift")).await?;
+        Ok(self.store.delete(&probe).await?)
+    }
+}
+
+/// SHA-256 of bytes in lower-case hexadecimal: a blob's name.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// 256 folders, as one with a million files is slow to list and to open by hand.
+fn key(hash: &str) -> Key {
+    let folder = hash.get(..2).unwrap_or(hash);
+    Key::from_iter([BLOBS, folder, hash])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn bytes_come_back_under_their_digest() {
+        let folder = tempfile::tempdir().unwrap();
+        for blobs in [Blobs::memory(), Blobs::folder(folder.path()).unwrap()] {
+            let name = blobs.put(Bytes::from_static(b"abc")).await.unwrap();
+            assert_eq!(name, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+            assert_eq!(blobs.get(&name).await.unwrap(), Bytes::from_static(b"abc"));
+            blobs.check_writable().await.unwrap();
+            assert_eq!(blobs.older_than(Duration::ZERO, 10).await.unwrap(), [[name.clone()]]);
+            assert!(blobs.older_than(Duration::from_secs(60), 10).await.unwrap().is_empty());
+            blobs.delete(&name).await.unwrap();
+            blobs.delete(&name).await.unwrap();
+            assert!(matches!(blobs.get(&name).await, Err(BlobError::NotFound(_))));
+        }
+    }
+
+    #[tokio::test]
+    async fn damage_is_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        let blobs = Blobs::folder(folder.path()).unwrap();
+        let name = blobs.put(Bytes::from_static(b"abc")).await.unwrap();
+        std::fs::write(folder.path().join(BLOBS).join(&name[..2]).join(&name), b"abd").unwrap();
+        assert!(matches!(blobs.get(&name).await, Err(BlobError::Damaged(_))));
+    }
+}

@@ -1,0 +1,215 @@
+//! Settings: every one of them, in one struct per part.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::decode::Limits;
+use crate::mesh::MeshLimits;
+
+/// Everything that can be set, checked and complete.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Config {
+    /// What this process does.
+    pub role: Role,
+    /// For a developer's machine: loopback only, loopback sources and callbacks allowed, no keys.
+    pub dev: bool,
+    /// Log lines.
+    pub log: Log,
+    /// The HTTP face.
+    pub http: Http,
+    /// Who may use it, and where it may reach.
+    pub access: Access,
+    /// What is read and made.
+    pub images: Images,
+    /// The queue and its workers.
+    pub jobs: Jobs,
+    /// Where jobs are kept.
+    pub database: Database,
+    /// Where images and results are kept.
+    pub storage: Storage,
+}
+
+/// What a process does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Role {
+    /// Takes requests and does jobs.
+    #[default]
+    All,
+    /// Takes requests.
+    Api,
+    /// Does jobs.
+    Worker,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// SERVICE_NAME: what the service calls itself in logs.
+    pub service: String,
+    /// LOG_FORMAT.
+    pub format: LogFormat,
+    /// DEBUG: more lines.
+    pub debug: bool,
+}
+
+/// How a log line is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For machines: one object a line.
+    Json,
+}
+
+/// The HTTP face.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Http {
+    /// HOST: the address to listen on.
+    pub host: String,
+    /// PORT; 0 lets the system choose.
+    pub port: u16,
+    /// PUBLIC_URL: what callers reach the service by, without a slash at the end; `None` uses each request's own host.
+    pub public_url: Option<String>,
+    /// API_PREFIX.
+    pub api_prefix: String,
+    /// MAX_REQUEST_SIZE, bytes.
+    pub max_request_bytes: u64,
+    /// REQUEST_TIMEOUT: the longest a request may be handled, waits included.
+    pub request_timeout: Duration,
+    /// MAX_CONNECTIONS at a time; some more are served for health alone.
+    pub max_connections: usize,
+    /// DRAIN_TIMEOUT: how long a stop waits for what is under way.
+    pub drain_timeout: Duration,
+}
+
+/// Who may use the service, and where it may reach.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Access {
+    /// API_KEYS, `name:secret`; empty where everyone may.
+    pub api_keys: Vec<ApiKey>,
+    /// CALLBACK_SECRETS, `whsec_` and base64, with which callbacks are signed.
+    pub callback_secrets: Vec<String>,
+    /// ALLOWED_HOSTS, `host` or `host:port` in lower case: sources and callbacks may be there.
+    pub allowed_hosts: HashSet<String>,
+    /// `--insecure`: listens beyond loopback without keys.
+    pub insecure: bool,
+}
+
+/// Who a caller is, and how it proves that.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ApiKey {
+    /// Owns its jobs.
+    pub name: String,
+    /// What the caller sends as a bearer token.
+    pub secret: String,
+}
+
+impl std::fmt::Debug for ApiKey {
+    /// Without the secret, so that no log line ever holds it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ApiKey").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// What is read and made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Images {
+    /// MAX_IMAGE_DIMENSION and MAX_IMAGE_BYTES.
+    pub limits: Limits,
+    /// MAX_TRIANGLES.
+    pub mesh_limits: MeshLimits,
+}
+
+/// The queue and its workers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Jobs {
+    /// MAX_CONCURRENT_JOBS of this process.
+    pub concurrent: usize,
+    /// JOB_TIMEOUT of one attempt.
+    pub timeout: Duration,
+    /// QUEUE_LIMIT: jobs waiting.
+    pub queue_limit: u64,
+    /// MAX_BATCH: jobs submitted at once.
+    pub max_batch: usize,
+    /// MEMORY_LIMIT: bytes that images being decoded may take together.
+    pub memory_bytes: u64,
+    /// RESULT_TTL: how long completed and cancelled jobs are kept.
+    pub result_ttl: Duration,
+    /// FAILED_TTL: how long failed jobs are kept.
+    pub failed_ttl: Duration,
+}
+
+/// Where jobs are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Database {
+    /// DATABASE_URL: `sqlite:PATH`.
+    pub url: String,
+    /// DATABASE_DURABILITY.
+    pub durability: Durability,
+}
+
+/// What an accepted job survives.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// Loss of power: every commit reaches the disk.
+    #[default]
+    Power,
+    /// Death of the process: commits reach the operating system. Faster.
+    Process,
+}
+
+/// Where images and results are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Storage {
+    /// STORAGE_PATH: the folder of the local backend.
+    pub path: PathBuf,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { service: "spinelift-mesh-service".into(), format: LogFormat::default(), debug: false }
+    }
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self {
+            host: "127.0.0.1".into(),
+            port: 8000,
+            public_url: None,
+            api_prefix: "/api/v1".into(),
+            max_request_bytes: 104_857_600,
+            request_timeout: Duration::from_secs(300),
+            max_connections: 1024,
+            drain_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Default for Jobs {
+    fn default() -> Self {
+        Self {
+            concurrent: 10,
+            timeout: Duration::from_secs(600),
+            queue_limit: 10_000,
+            max_batch: 100,
+            memory_bytes: 1 << 30,
+            result_ttl: Duration::from_secs(7 * 24 * 3600),
+            failed_ttl: Duration::from_secs(30 * 24 * 3600),
+        }
+    }
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self { url: "sqlite:spinelift-data/spinelift.db".into(), durability: Durability::default() }
+    }
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        Self { path: "spinelift-data/blobs".into() }
+    }
+}

@@ -1,0 +1,60 @@
+//! A callback that is owed: what is sent, and what became of each attempt.
+
+use std::time::Duration;
+
+use super::JobKey;
+use crate::job::{Event, JobId};
+
+/// A callback's row in the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct DeliveryId(pub i64);
+
+/// The right to write to a callback that is being sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct DeliveryToken {
+    /// The callback.
+    pub id: DeliveryId,
+    /// Grows with every claim of it.
+    pub fence: i64,
+}
+
+/// A callback to be sent now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Delivery {
+    /// The right to write to it.
+    pub token: DeliveryToken,
+    /// The job that it tells of.
+    pub job: JobKey,
+    /// The job's id.
+    pub job_id: JobId,
+    /// The API key's name; empty where keys are off.
+    pub owner: String,
+    /// Where it goes.
+    pub url: String,
+    /// What it tells.
+    pub event: Event,
+    /// How often it has been tried before.
+    pub attempts: u32,
+}
+
+/// One attempt to deliver, for the record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// The receiver's HTTP status, if it answered.
+    pub status: Option<u16>,
+    /// What went wrong, in words fit for the job's caller.
+    pub error: Option<String>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// What follows from an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeliveryOutcome {
+    /// The receiver has it.
+    Delivered,
+    /// It is tried again after so long.
+    RetryAfter(Duration),
+    /// It is never tried again by itself.
+    GivenUp,
+}
