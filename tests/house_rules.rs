@@ -277,7 +277,10 @@ fn named_modules(line: &str) -> impl Iterator<Item = &str> {
 
 fn crates_beyond_the_engine(file: &File) -> Vec<String> {
     let engine = file.is_source() && ENGINE.contains(&file.module());
-    if engine { file.lines_with(CRATES_BEYOND_THE_ENGINE, "the engine is built without it") } else { Vec::new() }
+    // With the colons, as some of these names are words that variables have too.
+    let paths: Vec<String> = CRATES_BEYOND_THE_ENGINE.iter().map(|name| format!("{name}::")).collect();
+    let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+    if engine { file.lines_with(&paths, "the engine is built without it") } else { Vec::new() }
 }
 
 fn purity(file: &File) -> Vec<String> {
