@@ -8,6 +8,7 @@
 //! to its high byte.
 
 mod bmp;
+mod dimensions;
 mod gif;
 mod jpeg;
 mod kind;
@@ -23,6 +24,7 @@ use crate::mesh::Error;
 use crate::mesh::observer::enter;
 use crate::mesh::{AlphaPlane, Observer, Result, Stage};
 
+pub use dimensions::dimensions;
 pub use kind::Kind;
 pub use picture::Picture;
 use source::Source;

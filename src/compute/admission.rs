@@ -1,0 +1,119 @@
+//! How much work there may be at once: threads and memory, both known before an image is decoded.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::decode::{Kind, dimensions};
+
+/// The unit in which memory is handed out, bytes. Small images cost one unit.
+const UNIT_BYTES: u64 = 1 << 20;
+
+/// Memory per pixel at worst, bytes: a plane of noise (1), labels of as many specks as fit (12).
+const PNG_BYTES_PER_PIXEL: u64 = 13;
+
+/// The other decoders hold the whole picture beside that, up to 6 bytes a pixel.
+const OTHER_BYTES_PER_PIXEL: u64 = 19;
+
+/// A picture drawn over its image holds the colours, and the drawing.
+const DRAWN_BYTES_PER_PIXEL: u64 = 8;
+
+/// Threads and memory that are free, and who waits for them. Served in the order of arrival.
+#[derive(Debug)]
+pub(super) struct Admission {
+    memory: Arc<Semaphore>,
+    units: u32,
+    threads: Arc<Semaphore>,
+    waiting: AtomicUsize,
+}
+
+/// Held while an image is worked on.
+#[derive(Debug)]
+pub(super) struct Admitted {
+    _memory: OwnedSemaphorePermit,
+    _thread: OwnedSemaphorePermit,
+}
+
+impl Admission {
+    pub(super) fn new(threads: usize, memory_bytes: u64) -> Self {
+        let units = u32::try_from(memory_bytes / UNIT_BYTES).unwrap_or(u32::MAX).clamp(1, u32::MAX >> 3);
+        Self {
+            memory: Arc::new(Semaphore::new(units as usize)),
+            units,
+            threads: Arc::new(Semaphore::new(threads)),
+            waiting: AtomicUsize::new(0),
+        }
+    }
+
+    /// How many wait now.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Waits for a thread and for memory. `None` once the semaphores are closed, which nobody does.
+    pub(super) async fn enter(&self, bytes: u64) -> Option<Admitted> {
+        let _place = Place::take(&self.waiting);
+        // An image that needs more than there is has to have all of it, or it would wait for ever.
+        let units = u32::try_from(bytes.div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX).clamp(1, self.units);
+        let memory = Arc::clone(&self.memory).acquire_many_owned(units).await.ok()?;
+        let thread = Arc::clone(&self.threads).acquire_owned().await.ok()?;
+        Some(Admitted { _memory: memory, _thread: thread })
+    }
+}
+
+/// One who waits; gives its place up when it is admitted or gone.
+struct Place<'a>(&'a AtomicUsize);
+
+impl<'a> Place<'a> {
+    fn take(waiting: &'a AtomicUsize) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waiting)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// What an image will take at worst, bytes, from its header. One whose header says nothing will not be decoded.
+pub(super) fn cost_bytes(image: &[u8], drawn: bool) -> u64 {
+    let Some((kind, width, height)) = dimensions(image) else { return 0 };
+    let per_pixel = if kind == Kind::Png { PNG_BYTES_PER_PIXEL } else { OTHER_BYTES_PER_PIXEL };
+    let per_pixel = per_pixel + if drawn { DRAWN_BYTES_PER_PIXEL } else { 0 };
+    u64::from(width).saturating_mul(u64::from(height)).saturating_mul(per_pixel)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn memory_keeps_large_images_apart() {
+        let admission = Admission::new(8, 100 * UNIT_BYTES);
+        let first = admission.enter(60 * UNIT_BYTES).await.unwrap();
+        let second = admission.enter(60 * UNIT_BYTES);
+        tokio::pin!(second);
+        assert!(futures_util::poll!(second.as_mut()).is_pending());
+        assert_eq!(admission.waiting(), 1);
+        drop(first);
+        assert!(second.await.is_some());
+        assert_eq!(admission.waiting(), 0);
+    }
+
+    #[tokio::test]
+    async fn an_image_larger_than_all_memory_goes_alone() {
+        let admission = Admission::new(2, UNIT_BYTES);
+        assert!(admission.enter(u64::MAX).await.is_some());
+    }
+
+    #[test]
+    fn the_header_tells_the_cost() {
+        let png = std::fs::read("testdata/corpus/limbs-octopus-512.png").unwrap();
+        assert_eq!(cost_bytes(&png, false), 512 * 512 * 13);
+        assert_eq!(cost_bytes(&png, true), 512 * 512 * 21);
+        assert_eq!(cost_bytes(b"no image", false), 0);
+    }
+}
