@@ -2,6 +2,7 @@
 //!
 //! Values only. What keeps jobs is `store`, what does them is `worker`.
 
+mod announcement;
 mod failure;
 mod id;
 
@@ -9,6 +10,7 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
+pub use announcement::{announcement, timestamp};
 pub use failure::{Failure, FailureCode};
 pub use id::{InvalidJobId, JobId};
 

@@ -50,6 +50,8 @@ pub mod compute;
 pub mod config;
 #[cfg(feature = "serve")]
 pub mod metrics;
+#[cfg(feature = "serve")]
+pub mod result_link;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -28,8 +28,9 @@ const IMPORTS: &[(&str, &[&str])] = &[
     // use cases
     ("config", &["config", "decode", "mesh", "signature"]),
     ("metrics", &["metrics", "mesh", "store"]),
+    ("result_link", &["result_link", "config", "job"]),
     ("compute", &["compute", "metrics", "config", "export", "decode", "job", "mesh", "blob"]),
-    ("app", &["app", "compute", "metrics", "config", "blob", "store", "net", "signature", "job"]),
+    ("app", &["app", "result_link", "compute", "metrics", "config", "blob", "store", "net", "signature", "job"]),
     (
         "worker",
         &[
@@ -37,6 +38,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "app",
             "compute",
             "metrics",
+            "result_link",
             "config",
             "crash_point",
             "blob",
@@ -58,6 +60,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "app",
             "compute",
             "metrics",
+            "result_link",
             "config",
             "blob",
             "store",

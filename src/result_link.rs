@@ -1,0 +1,169 @@
+//! Where a job's result is fetched: an absolute URL that needs no header, in status answers, event streams and callbacks.
+//!
+//! Where API keys are on, the URL carries its owner, the time until which it is good and a signature under the owner's
+//! key. A key that is taken away takes its links with it.
+
+use std::fmt::Write;
+use std::net::IpAddr;
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+use crate::config::Config;
+use crate::job::JobId;
+
+/// Makes and verifies links to results.
+#[derive(Debug, Clone)]
+pub struct ResultLinks {
+    /// What callers reach the service by, if that is known without a request.
+    base: Option<String>,
+    prefix: String,
+    /// Seconds that a completed job is kept, and so its links.
+    kept_s: i64,
+    /// Names of API keys and the authenticators under their secrets.
+    owners: Vec<(String, Hmac<Sha256>)>,
+}
+
+/// What a signed link carries in its query.
+#[derive(Debug, Clone, Copy)]
+pub struct Signed<'a> {
+    /// The API key's name.
+    pub owner: &'a str,
+    /// Until when it is good, s since 1970-01-01 UTC, as written.
+    pub expires: &'a str,
+    /// Lower-case hexadecimal.
+    pub signature: &'a str,
+}
+
+impl ResultLinks {
+    /// Links as these settings have them.
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        let keys = config.access.api_keys.iter();
+        // HMAC takes keys of any length.
+        let owners = keys
+            .filter_map(|key| Some((key.name.clone(), Hmac::new_from_slice(key.secret.as_bytes()).ok()?)))
+            .collect();
+        Self {
+            base: config.http.public_url.clone().or_else(|| own_address(config)),
+            prefix: config.http.api_prefix.clone(),
+            kept_s: i64::try_from(config.jobs.result_ttl.as_secs()).unwrap_or(i64::MAX),
+            owners,
+        }
+    }
+
+    /// The URL of a result under the address that the settings know; `None` if they know none that a caller could use.
+    #[must_use]
+    pub fn url(&self, owner: &str, job: &JobId, finished_at_ms: i64) -> Option<String> {
+        Some(self.url_under(self.base.as_deref()?, owner, job, finished_at_ms))
+    }
+
+    /// The URL of a result under an address. The same for the same job, so that answers can be compared: it ends when
+    /// the result itself is no longer kept.
+    #[must_use]
+    pub fn url_under(&self, base: &str, owner: &str, job: &JobId, finished_at_ms: i64) -> String {
+        let mut url = format!("{base}{}/mesh/{job}/result", self.prefix);
+        if let Some(key) = self.key(owner) {
+            let expires = (finished_at_ms / 1000).saturating_add(self.kept_s).to_string();
+            let signature = hexadecimal(&tag(key, job.as_str(), &expires).finalize().into_bytes());
+            let owner: String = url::form_urlencoded::byte_serialize(owner.as_bytes()).collect();
+            // Writing to a string cannot fail.
+            let _ = write!(url, "?key={owner}&expires={expires}&signature={signature}");
+        }
+        url
+    }
+
+    /// The owner that a link's query proves, if it does so at `now_s`, s since 1970-01-01 UTC.
+    #[must_use]
+    pub fn verify(&self, job: &str, signed: Signed<'_>, now_s: i64) -> Option<&str> {
+        let (owner, key) = self.owners.iter().find(|(name, _)| name == signed.owner)?;
+        let expires: i64 = signed.expires.parse().ok()?;
+        let signature = from_hexadecimal(signed.signature)?;
+        // Constant time.
+        tag(key, job, signed.expires).verify_slice(&signature).ok()?;
+        (now_s < expires).then_some(owner)
+    }
+
+    fn key(&self, owner: &str) -> Option<&Hmac<Sha256>> {
+        self.owners.iter().find(|(name, _)| name == owner).map(|(_, key)| key)
+    }
+}
+
+/// What is signed: no job id holds a line break, so no two links share a text.
+fn tag(key: &Hmac<Sha256>, job: &str, expires: &str) -> Hmac<Sha256> {
+    key.clone().chain_update(b"result\n").chain_update(job).chain_update(b"\n").chain_update(expires)
+}
+
+/// Where the service listens, if that can be connected to as it is written.
+fn own_address(config: &Config) -> Option<String> {
+    let everywhere = config.http.host.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified());
+    let host =
+        if config.http.host.contains(':') { format!("[{}]", config.http.host) } else { config.http.host.clone() };
+    (!everywhere && config.http.port != 0).then(|| format!("http://{host}:{}", config.http.port))
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn from_hexadecimal(text: &str) -> Option<Vec<u8>> {
+    let digits: Option<Vec<u8>> = text.chars().map(|c| c.to_digit(16).map(|digit| digit as u8)).collect();
+    let digits = digits.filter(|digits| digits.len() % 2 == 0)?;
+    Some(digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ApiKey;
+
+    fn links(keys: &[(&str, &str)]) -> ResultLinks {
+        let mut config = Config::default();
+        config.http.public_url = Some("https://mesh.example".into());
+        config.access.api_keys =
+            keys.iter().map(|(name, secret)| ApiKey { name: (*name).into(), secret: (*secret).into() }).collect();
+        ResultLinks::new(&config)
+    }
+
+    fn parts(url: &str) -> Signed<'_> {
+        let value = |name: &str| url.split(name).nth(1).unwrap().split('&').next().unwrap();
+        Signed { owner: value("key="), expires: value("expires="), signature: value("signature=") }
+    }
+
+    #[test]
+    fn a_link_is_plain_where_keys_are_off() {
+        let url = links(&[]).url("", &JobId::parse("hero").unwrap(), 0).unwrap();
+        assert_eq!(url, "https://mesh.example/api/v1/mesh/hero/result");
+    }
+
+    #[test]
+    fn a_signed_link_proves_its_owner_until_the_result_goes() {
+        let links = links(&[("rails", "secret"), ("other", "secret2")]);
+        let url = links.url("rails", &JobId::parse("hero").unwrap(), 1_000_000).unwrap();
+        let signed = parts(&url);
+        let last = 1000 + 7 * 24 * 3600 - 1;
+        assert_eq!(links.verify("hero", signed, last), Some("rails"));
+        assert_eq!(links.verify("hero", signed, last + 1), None);
+        assert_eq!(links.verify("villain", signed, 0), None);
+        assert_eq!(links.verify("hero", Signed { owner: "other", ..signed }, 0), None);
+        assert_eq!(links.verify("hero", Signed { expires: "99999999999", ..signed }, 0), None);
+        for broken in ["", "0", "zz", &signed.signature[2..]] {
+            assert_eq!(links.verify("hero", Signed { signature: broken, ..signed }, 0), None, "{broken}");
+        }
+    }
+
+    #[test]
+    fn an_address_that_nobody_can_call_gives_no_link() {
+        let mut config = Config::default();
+        let job = JobId::parse("hero").unwrap();
+        let url = |config: &Config| ResultLinks::new(config).url("", &job, 0);
+        assert_eq!(url(&config).as_deref(), Some("http://127.0.0.1:8000/api/v1/mesh/hero/result"));
+        config.http.host = "::1".into();
+        assert_eq!(url(&config).as_deref(), Some("http://[::1]:8000/api/v1/mesh/hero/result"));
+        config.http.host = "0.0.0.0".into();
+        assert_eq!(url(&config), None);
+    }
+}
