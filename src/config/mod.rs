@@ -1,8 +1,22 @@
 //! Settings: every one of them, in one struct per part.
+//!
+//! [`SETTINGS`] is the table from which they are read and documented. Reading is pure: names and values in, a [`Config`] or
+//! every mistake at once out. Only the command touches the environment.
+
+mod address;
+mod document;
+mod read;
+mod table;
 
 use std::collections::HashSet;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
+
+pub use address::Network;
+pub use document::{example_env, settings_table};
+pub use read::{Flags, Mistake, Mistakes};
+pub use table::{SETTINGS, Setting, Takes, Unit};
 
 use crate::decode::Limits;
 use crate::mesh::MeshLimits;
@@ -28,6 +42,25 @@ pub struct Config {
     pub database: Database,
     /// Where images and results are kept.
     pub storage: Storage,
+    /// Names of settings that were given and have no effect; the log says so once.
+    pub unused: Vec<&'static str>,
+}
+
+impl Config {
+    /// Reads settings from names and values, of which the first of equal names counts; a name with the prefix
+    /// `SPINELIFT_` wins over one without.
+    ///
+    /// # Errors
+    /// Every mistake at once.
+    pub fn from_vars(vars: impl Iterator<Item = (String, String)>, flags: &Flags) -> Result<Self, Mistakes> {
+        read::read(vars, flags)
+    }
+
+    /// Whether nobody beyond this machine can connect.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        address::is_loopback(&self.http.host)
+    }
 }
 
 /// What a process does.
@@ -85,16 +118,32 @@ pub struct Http {
 }
 
 /// Who may use the service, and where it may reach.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Access {
-    /// API_KEYS, `name:secret`; empty where everyone may.
+    /// API_KEYS, `name:secret`; empty where everyone may. A name occurs twice while its secret is being changed.
     pub api_keys: Vec<ApiKey>,
     /// CALLBACK_SECRETS, `whsec_` and base64, with which callbacks are signed.
     pub callback_secrets: Vec<String>,
-    /// ALLOWED_HOSTS, `host` or `host:port` in lower case: sources and callbacks may be there.
+    /// ALLOWED_HOSTS, `host` or `host:port` as `url` writes them: lower case, IPv6 in brackets, no dot at the end. Sources
+    /// and callbacks may be there.
     pub allowed_hosts: HashSet<String>,
+    /// ALLOWED_NETWORKS: sources and callbacks may be there.
+    pub allowed_networks: Vec<Network>,
     /// `--insecure`: listens beyond loopback without keys.
     pub insecure: bool,
+}
+
+impl fmt::Debug for Access {
+    /// Without the secrets, so that no log line ever holds one.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Access")
+            .field("api_keys", &self.api_keys)
+            .field("callback_secrets", &self.callback_secrets.len())
+            .field("allowed_hosts", &self.allowed_hosts)
+            .field("allowed_networks", &self.allowed_networks)
+            .field("insecure", &self.insecure)
+            .finish()
+    }
 }
 
 /// Who a caller is, and how it proves that.
@@ -106,9 +155,9 @@ pub struct ApiKey {
     pub secret: String,
 }
 
-impl std::fmt::Debug for ApiKey {
+impl fmt::Debug for ApiKey {
     /// Without the secret, so that no log line ever holds it.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ApiKey").field("name", &self.name).finish_non_exhaustive()
     }
 }
@@ -135,6 +184,8 @@ pub struct Jobs {
     pub max_batch: usize,
     /// MEMORY_LIMIT: bytes that images being decoded may take together.
     pub memory_bytes: u64,
+    /// CPU_THREADS that decode and mesh; 0 for as many as the machine has cores.
+    pub cpu_threads: usize,
     /// RESULT_TTL: how long completed and cancelled jobs are kept.
     pub result_ttl: Duration,
     /// FAILED_TTL: how long failed jobs are kept.
@@ -196,6 +247,7 @@ impl Default for Jobs {
             queue_limit: 10_000,
             max_batch: 100,
             memory_bytes: 1 << 30,
+            cpu_threads: 0,
             result_ttl: Duration::from_secs(7 * 24 * 3600),
             failed_ttl: Duration::from_secs(30 * 24 * 3600),
         }

@@ -1,0 +1,267 @@
+//! The settings that are more than a number or a word: hosts, networks, keys, secrets, URLs.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use url::{Host, Url};
+
+use super::{ApiKey, Config};
+
+/// What marks a secret of Standard Webhooks.
+const SECRET_PREFIX: &str = "whsec_";
+
+/// Bytes of a callback secret, as Standard Webhooks asks for.
+const SECRET_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
+
+/// Least characters of a key's secret: 16 of base64 are 96 bits, beyond guessing over a network.
+const KEY_CHARACTERS: usize = 16;
+
+/// Longest name of a key or of the service.
+const NAME_CHARACTERS: usize = 64;
+
+/// Longest API prefix, bytes.
+const PREFIX_BYTES: usize = 128;
+
+/// First parts of our paths outside the API; a prefix that began with one would hide it.
+const TAKEN_PATHS: [&str; 5] = ["health", "ready", "metrics", "docs", "openapi.json"];
+
+/// The result of checking a value: nothing, or what is wrong with it.
+type Checked = Result<(), String>;
+
+/// A block of addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Network {
+    address: IpAddr,
+    prefix: u8,
+}
+
+impl Network {
+    /// Whether the address is in the block. IPv4 is never in a block of IPv6, nor the other way round.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match (self.address, address) {
+            (IpAddr::V4(ours), IpAddr::V4(other)) => {
+                let mask = u32::MAX.checked_shl(32 - u32::from(self.prefix)).unwrap_or(0);
+                ours.to_bits() & mask == other.to_bits() & mask
+            }
+            (IpAddr::V6(ours), IpAddr::V6(other)) => {
+                let mask = u128::MAX.checked_shl(128 - u32::from(self.prefix)).unwrap_or(0);
+                ours.to_bits() & mask == other.to_bits() & mask
+            }
+            _ => false,
+        }
+    }
+}
+
+impl FromStr for Network {
+    type Err = String;
+
+    /// `10.1.0.0/16`, `fd00::/8`; without a slash the one address.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (address, prefix) = text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
+        let address: IpAddr = address.parse().map_err(|_| format!("{text:?} is not a network such as 10.1.0.0/16"))?;
+        let most = if address.is_ipv4() { 32 } else { 128 };
+        let prefix = match prefix {
+            None => most,
+            Some(prefix) => {
+                let number = prefix.parse().ok().filter(|bits| *bits <= most);
+                number.ok_or_else(|| format!("{text:?} does not end in a number from 0 to {most}"))?
+            }
+        };
+        let network = Self { address, prefix };
+        let first = match address {
+            IpAddr::V4(v4) => {
+                let mask = u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0);
+                IpAddr::V4(Ipv4Addr::from_bits(v4.to_bits() & mask))
+            }
+            IpAddr::V6(v6) => {
+                let mask = u128::MAX.checked_shl(128 - u32::from(prefix)).unwrap_or(0);
+                IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & mask))
+            }
+        };
+        // An address inside is as likely a slip in the address as in the length.
+        if first == address {
+            Ok(network)
+        } else {
+            Err(format!("{text:?} does not begin its network; did you mean {first}/{prefix}?"))
+        }
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.prefix)
+    }
+}
+
+/// Whether only this machine can connect to the address.
+pub(super) fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+}
+
+pub(super) fn set_service(config: &mut Config, value: &str) -> Checked {
+    if !is_name(value, ".") {
+        return Err(format!("{value:?} is not 1 to {NAME_CHARACTERS} letters, digits, `.`, `_` or `-`"));
+    }
+    config.log.service = value.into();
+    Ok(())
+}
+
+pub(super) fn set_host(config: &mut Config, value: &str) -> Checked {
+    let bare = value.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(value);
+    let known = bare == "localhost" || bare.parse::<IpAddr>().is_ok();
+    // A name may mean other addresses tomorrow, and whether it is this machine decides who needs keys.
+    if !known {
+        return Err(format!("{value:?} is not an IP address or `localhost`"));
+    }
+    config.http.host = bare.into();
+    Ok(())
+}
+
+pub(super) fn set_public_url(config: &mut Config, value: &str) -> Checked {
+    let url = Url::parse(value).map_err(|_| format!("{value:?} is not a URL such as https://mesh.example.com"))?;
+    let plain =
+        url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
+    if !plain {
+        // The value may hold a password.
+        return Err("must be a scheme, a host and perhaps a path, without user, query or fragment".into());
+    }
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Err(format!("{value:?} does not begin with http:// or https:// and a host"));
+    }
+    config.http.public_url = Some(url.as_str().trim_end_matches('/').into());
+    Ok(())
+}
+
+pub(super) fn set_api_prefix(config: &mut Config, value: &str) -> Checked {
+    let mut parts = value.split('/');
+    let rooted = parts.next() == Some("");
+    let legal = |part: &str| {
+        !part.is_empty() && part != "." && part != ".." && part.chars().all(|c| is_name_char(c) || c == '.')
+    };
+    let parts: Vec<&str> = parts.collect();
+    if !rooted || parts.is_empty() || value.len() > PREFIX_BYTES || !parts.iter().all(|part| legal(part)) {
+        return Err(format!(
+            "{value:?} is not a path such as /api/v1: a slash before each part, none at the end, letters, digits, `.`, `_`, `-`"
+        ));
+    }
+    if parts.first().is_some_and(|first| TAKEN_PATHS.contains(first)) {
+        return Err(format!("{value:?} would hide one of the paths {}; use another", TAKEN_PATHS.join(", ")));
+    }
+    config.http.api_prefix = value.into();
+    Ok(())
+}
+
+pub(super) fn set_api_keys(config: &mut Config, value: &str) -> Checked {
+    let mut keys: Vec<ApiKey> = Vec::new();
+    // Messages count keys and name them, and never show what stands after the colon, or all of it without one.
+    for (item, number) in items(value).zip(1..) {
+        let (name, secret) = item.split_once(':').ok_or(format!("key {number} is not `name:secret`"))?;
+        if !is_name(name, "") {
+            return Err(format!(
+                "key {number} does not begin with a name of 1 to {NAME_CHARACTERS} letters, digits, `_` or `-`"
+            ));
+        }
+        if secret.len() < KEY_CHARACTERS {
+            return Err(format!(
+                "the secret of {name} has {} characters and needs at least {KEY_CHARACTERS}",
+                secret.len()
+            ));
+        }
+        if !secret.chars().all(|c| c.is_ascii_graphic()) {
+            return Err(format!(
+                "the secret of {name} has characters that cannot stand in a header; use printable ASCII without spaces"
+            ));
+        }
+        if let Some(other) = keys.iter().find(|key| key.secret == secret) {
+            return Err(format!("{name} and {} have the same secret", other.name));
+        }
+        keys.push(ApiKey { name: name.into(), secret: secret.into() });
+    }
+    config.access.api_keys = keys;
+    Ok(())
+}
+
+pub(super) fn set_callback_secrets(config: &mut Config, value: &str) -> Checked {
+    let mut secrets = Vec::new();
+    for (item, number) in items(value).zip(1..) {
+        let encoded = item.strip_prefix(SECRET_PREFIX);
+        let encoded = encoded.ok_or(format!("secret {number} does not begin with {SECRET_PREFIX}"))?;
+        let decoded =
+            STANDARD.decode(encoded).map_err(|_| format!("secret {number} is not base64 after {SECRET_PREFIX}"))?;
+        if !SECRET_BYTES.contains(&decoded.len()) {
+            return Err(format!(
+                "secret {number} is {} bytes and must be {} to {}; `openssl rand -base64 32` makes one",
+                decoded.len(),
+                SECRET_BYTES.start(),
+                SECRET_BYTES.end()
+            ));
+        }
+        secrets.push(item.to_owned());
+    }
+    config.access.callback_secrets = secrets;
+    Ok(())
+}
+
+pub(super) fn set_allowed_hosts(config: &mut Config, value: &str) -> Checked {
+    config.access.allowed_hosts = items(value).map(allowed_host).collect::<Result<_, _>>()?;
+    Ok(())
+}
+
+/// The pair as `url` writes it, so that it is found by comparing text.
+fn allowed_host(item: &str) -> Result<String, String> {
+    let wrong = || format!("{item:?} is not `host` or `host:port`, IPv6 in brackets");
+    let (host, port) = match item.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (item, None),
+    };
+    // Also refuses bare IPv6, whose last group would be taken for a port.
+    if host.contains(':') && !host.starts_with('[') {
+        return Err(wrong());
+    }
+    let host = Host::parse(host.trim_end_matches('.')).map_err(|_| wrong())?;
+    let port = port.map(|port| port.parse::<u16>().ok().filter(|port| *port > 0).ok_or_else(wrong)).transpose()?;
+    Ok(port.map_or_else(|| host.to_string(), |port| format!("{host}:{port}")))
+}
+
+pub(super) fn set_allowed_networks(config: &mut Config, value: &str) -> Checked {
+    config.access.allowed_networks = items(value).map(str::parse).collect::<Result<_, _>>()?;
+    // Ignored, it would let its owner believe that images come from there.
+    Err("is not in this version; name the hosts in ALLOWED_HOSTS".into())
+}
+
+pub(super) fn set_database(config: &mut Config, value: &str) -> Checked {
+    match value.split_once(':') {
+        Some(("sqlite", path)) if !path.trim_start_matches('/').is_empty() => {
+            config.database.url = value.into();
+            Ok(())
+        }
+        Some(("postgres" | "postgresql", _)) => Err("PostgreSQL is not in this version; use sqlite:FILE".into()),
+        // Not repeated: such URLs hold passwords.
+        _ => Err("is not `sqlite:` and a file, such as sqlite:spinelift-data/spinelift.db".into()),
+    }
+}
+
+pub(super) fn set_storage_backend(_: &mut Config, value: &str) -> Checked {
+    match value {
+        "local" => Ok(()),
+        "s3" => Err("\"s3\" is not in this version; use local".into()),
+        _ => Err(format!("{value:?} is not `local`")),
+    }
+}
+
+/// What stands between commas; an empty end is no item.
+fn items(value: &str) -> impl Iterator<Item = &str> {
+    value.split(',').map(str::trim).filter(|item| !item.is_empty())
+}
+
+fn is_name_char(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_' || c == '-'
+}
+
+fn is_name(text: &str, besides: &str) -> bool {
+    (1..=NAME_CHARACTERS).contains(&text.len()) && text.chars().all(|c| is_name_char(c) || besides.contains(c))
+}

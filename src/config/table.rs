@@ -1,0 +1,381 @@
+//! The table of settings: reading, messages, `config.example.env` and `docs/settings.md` are all made from it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{Config, Durability, LogFormat, address};
+
+/// One row of [`SETTINGS`].
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Setting {
+    /// The name in the environment, which may also have the prefix `SPINELIFT_`.
+    pub name: &'static str,
+    /// The heading that it stands under in documents.
+    pub part: &'static str,
+    /// The value when absent or empty, as it would be written; empty for none.
+    pub default: &'static str,
+    /// What the value must be, and where it goes.
+    pub takes: Takes,
+    /// Whether the value must not be shown, in messages or anywhere.
+    pub secret: bool,
+    /// What it does, in one sentence without a full stop.
+    pub meaning: &'static str,
+}
+
+/// What a setting's value must be, and how it gets into a [`Config`].
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum Takes {
+    /// A whole number in a range, both ends included.
+    Whole {
+        /// Least value.
+        min: u64,
+        /// Greatest value.
+        max: u64,
+        /// What it counts.
+        unit: Unit,
+        /// Puts it in its place.
+        set: fn(&mut Config, u64),
+    },
+    /// `true` or `false`.
+    Flag(fn(&mut Config, bool)),
+    /// One of a few words.
+    Word {
+        /// The words.
+        words: &'static [&'static str],
+        /// Puts it in its place.
+        set: fn(&mut Config, &str),
+    },
+    /// Text of a form.
+    Text {
+        /// The form, as in documents.
+        form: &'static str,
+        /// Checks it and puts it in its place; the error says what is wrong, without the value where it is a secret.
+        set: fn(&mut Config, &str) -> Result<(), String>,
+    },
+}
+
+/// What a number counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Unit {
+    /// Things.
+    None,
+    /// Bytes.
+    Bytes,
+    /// Seconds.
+    Seconds,
+    /// Pixels.
+    Pixels,
+}
+
+impl Unit {
+    /// As it stands after a number; empty for things.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::Bytes => "bytes",
+            Self::Seconds => "s",
+            Self::Pixels => "px",
+        }
+    }
+}
+
+impl Setting {
+    /// What a value must be, such as `a whole number from 1 to 86400 (s)`.
+    #[must_use]
+    pub fn expected(&self) -> String {
+        match self.takes {
+            Takes::Whole { min, max, unit: Unit::None, .. } => format!("a whole number from {min} to {max}"),
+            Takes::Whole { min, max, unit, .. } => format!("a whole number from {min} to {max} ({})", unit.as_str()),
+            Takes::Flag(_) => "true or false".into(),
+            Takes::Word { words, .. } => words.join(" or "),
+            Takes::Text { form, .. } => form.into(),
+        }
+    }
+}
+
+/// A day, s: no request and no attempt takes longer.
+const DAY: u64 = 86_400;
+
+/// Ten years, s: longer than any result is of use, and far from overflowing any clock.
+const TEN_YEARS: u64 = 3650 * DAY;
+
+/// 16 GiB: beyond what one request or image may be, whatever the machine.
+const MOST_BYTES: u64 = 16 << 30;
+
+/// 1 PiB: more memory than any machine has.
+const MOST_MEMORY: u64 = 1 << 50;
+
+const fn row(
+    part: &'static str,
+    name: &'static str,
+    default: &'static str,
+    takes: Takes,
+    meaning: &'static str,
+) -> Setting {
+    Setting { name, part, default, takes, secret: false, meaning }
+}
+
+const fn whole(min: u64, max: u64, unit: Unit, set: fn(&mut Config, u64)) -> Takes {
+    Takes::Whole { min, max, unit, set }
+}
+
+const fn seconds(min: u64, max: u64, set: fn(&mut Config, u64)) -> Takes {
+    whole(min, max, Unit::Seconds, set)
+}
+
+const fn text(form: &'static str, set: fn(&mut Config, &str) -> Result<(), String>) -> Takes {
+    Takes::Text { form, set }
+}
+
+const fn secret(setting: Setting) -> Setting {
+    Setting { secret: true, ..setting }
+}
+
+/// A number of things in this process. The ranges in the table are far below where this could be cut short.
+fn count(n: u64) -> usize {
+    usize::try_from(n).unwrap_or(usize::MAX)
+}
+
+const SERVICE: &str = "Service";
+const HTTP: &str = "HTTP";
+const ACCESS: &str = "Access";
+const IMAGES: &str = "Images and meshes";
+const JOBS: &str = "Jobs";
+const KEPT: &str = "Database and storage";
+
+/// Every setting, in the order of the documents.
+pub const SETTINGS: &[Setting] = &[
+    row(
+        SERVICE,
+        "SERVICE_NAME",
+        "spinelift-mesh-service",
+        text("1 to 64 letters, digits, `.`, `_` or `-`", address::set_service),
+        "what the service calls itself in log lines",
+    ),
+    row(SERVICE, "DEBUG", "false", Takes::Flag(|c, on| c.log.debug = on), "writes more log lines"),
+    row(
+        SERVICE,
+        "LOG_FORMAT",
+        "text",
+        Takes::Word {
+            words: &["text", "json"],
+            set: |c, word| c.log.format = if word == "json" { LogFormat::Json } else { LogFormat::Text },
+        },
+        "log lines for people, or one JSON object a line",
+    ),
+    row(
+        SERVICE,
+        "CPU_THREADS",
+        "0",
+        whole(0, 1024, Unit::None, |c, n| c.jobs.cpu_threads = count(n)),
+        "threads that decode images and make meshes; 0 for as many as the machine has cores",
+    ),
+    row(
+        HTTP,
+        "HOST",
+        "127.0.0.1",
+        text("an IP address or `localhost`", address::set_host),
+        "the address to listen on; 0.0.0.0 or :: for all, which needs API_KEYS or --insecure",
+    ),
+    row(
+        HTTP,
+        "PORT",
+        "8000",
+        whole(0, 65_535, Unit::None, |c, n| c.http.port = u16::try_from(n).unwrap_or(u16::MAX)),
+        "the port to listen on; 0 lets the system choose",
+    ),
+    row(
+        HTTP,
+        "PUBLIC_URL",
+        "",
+        text("an http or https URL without query", address::set_public_url),
+        "what callers reach the service by, for the links in answers; without it each request's own host",
+    ),
+    row(
+        HTTP,
+        "API_PREFIX",
+        "/api/v1",
+        text("a path such as /api/v1", address::set_api_prefix),
+        "what the paths of the API begin with",
+    ),
+    row(
+        HTTP,
+        "MAX_REQUEST_SIZE",
+        "104857600",
+        whole(1024, MOST_BYTES, Unit::Bytes, |c, n| c.http.max_request_bytes = n),
+        "the largest body of a request",
+    ),
+    row(
+        HTTP,
+        "REQUEST_TIMEOUT",
+        "300",
+        seconds(1, DAY, |c, n| c.http.request_timeout = Duration::from_secs(n)),
+        "the longest a request may be handled, waits included",
+    ),
+    row(
+        HTTP,
+        "MAX_CONNECTIONS",
+        "1024",
+        whole(1, 1_000_000, Unit::None, |c, n| c.http.max_connections = count(n)),
+        "connections served at a time; beyond them only health is answered",
+    ),
+    row(
+        HTTP,
+        "DRAIN_TIMEOUT",
+        "30",
+        seconds(0, 3600, |c, n| c.http.drain_timeout = Duration::from_secs(n)),
+        "how long a stop waits for requests and jobs that are under way",
+    ),
+    secret(row(
+        ACCESS,
+        "API_KEYS",
+        "",
+        text("`name:secret`, several with commas, each secret at least 16 characters", address::set_api_keys),
+        "who may use the API; a name may stand twice while its secret is being changed",
+    )),
+    secret(row(
+        ACCESS,
+        "CALLBACK_SECRETS",
+        "",
+        text("`whsec_` and 24 to 64 bytes as base64, several with commas", address::set_callback_secrets),
+        "what callbacks are signed with; several while a secret is being changed",
+    )),
+    row(
+        ACCESS,
+        "ALLOWED_HOSTS",
+        "",
+        text("`host` or `host:port`, IPv6 in brackets, several with commas", address::set_allowed_hosts),
+        "hosts that images may be fetched from and callbacks sent to although their address is not public",
+    ),
+    row(
+        ACCESS,
+        "ALLOWED_NETWORKS",
+        "",
+        text("networks such as 10.1.0.0/16, several with commas", address::set_allowed_networks),
+        "networks that images may be fetched from and callbacks sent to; not in this version, use ALLOWED_HOSTS",
+    ),
+    row(
+        IMAGES,
+        "MAX_IMAGE_DIMENSION",
+        "4096",
+        whole(1, 32_768, Unit::Pixels, |c, n| {
+            let px = u32::try_from(n).unwrap_or(u32::MAX);
+            c.images.limits.max_width = px;
+            c.images.limits.max_height = px;
+        }),
+        "the widest and tallest image",
+    ),
+    row(
+        IMAGES,
+        "MAX_IMAGE_BYTES",
+        "67108864",
+        whole(1024, MOST_BYTES, Unit::Bytes, |c, n| c.images.limits.max_bytes = n),
+        "the largest image file, fetched or uploaded",
+    ),
+    row(
+        IMAGES,
+        "MAX_TRIANGLES",
+        "500000",
+        whole(100, 20_000_000, Unit::None, |c, n| c.images.mesh_limits.max_triangles = n),
+        "the most triangles of a mesh",
+    ),
+    row(
+        IMAGES,
+        "MEMORY_LIMIT",
+        "1073741824",
+        whole(16 << 20, MOST_MEMORY, Unit::Bytes, |c, n| c.jobs.memory_bytes = n),
+        "memory that images being decoded may take together; others wait",
+    ),
+    row(
+        JOBS,
+        "MAX_CONCURRENT_JOBS",
+        "10",
+        whole(1, 1024, Unit::None, |c, n| c.jobs.concurrent = count(n)),
+        "jobs that this process does at a time",
+    ),
+    row(
+        JOBS,
+        "JOB_TIMEOUT",
+        "600",
+        seconds(1, DAY, |c, n| c.jobs.timeout = Duration::from_secs(n)),
+        "the longest that one attempt at a job may take",
+    ),
+    row(
+        JOBS,
+        "QUEUE_LIMIT",
+        "10000",
+        whole(1, 10_000_000, Unit::None, |c, n| c.jobs.queue_limit = n),
+        "jobs that may wait; more are answered with 503 and Retry-After",
+    ),
+    row(
+        JOBS,
+        "MAX_BATCH",
+        "100",
+        whole(1, 10_000, Unit::None, |c, n| c.jobs.max_batch = count(n)),
+        "jobs that one request may submit",
+    ),
+    row(
+        JOBS,
+        "RESULT_TTL",
+        "604800",
+        seconds(60, TEN_YEARS, |c, n| c.jobs.result_ttl = Duration::from_secs(n)),
+        "how long completed and cancelled jobs and their results are kept",
+    ),
+    row(
+        JOBS,
+        "FAILED_TTL",
+        "2592000",
+        seconds(60, TEN_YEARS, |c, n| c.jobs.failed_ttl = Duration::from_secs(n)),
+        "how long failed jobs are kept",
+    ),
+    secret(row(
+        KEPT,
+        "DATABASE_URL",
+        "sqlite:spinelift-data/spinelift.db",
+        text("`sqlite:` and a file", address::set_database),
+        "where jobs are kept; file and folder are made at the first start",
+    )),
+    row(
+        KEPT,
+        "DATABASE_DURABILITY",
+        "power",
+        Takes::Word {
+            words: &["power", "process"],
+            set: |c, word| {
+                c.database.durability = if word == "process" { Durability::Process } else { Durability::Power };
+            },
+        },
+        "what an accepted job survives: a power cut, or only the death of the process, which is faster",
+    ),
+    row(
+        KEPT,
+        "STORAGE_BACKEND",
+        "local",
+        text("`local`", address::set_storage_backend),
+        "where images and results are kept: in a folder",
+    ),
+    row(
+        KEPT,
+        "STORAGE_PATH",
+        "spinelift-data/blobs",
+        text("a folder", |c, path| {
+            c.storage.path = PathBuf::from(path);
+            Ok(())
+        }),
+        "the folder of STORAGE_BACKEND=local; made at the first start",
+    ),
+    secret(row(
+        KEPT,
+        "REDIS_URL",
+        "",
+        text("anything", |c, _| {
+            c.unused.push("REDIS_URL");
+            Ok(())
+        }),
+        "accepted and not used: leases in the database lock what Redis was meant to lock",
+    )),
+];
