@@ -36,9 +36,15 @@ pub mod mesh;
 
 #[cfg(feature = "serve")]
 pub mod job;
+#[cfg(feature = "serve")]
+pub mod retry;
+#[cfg(feature = "serve")]
+pub mod signature;
 
 #[cfg(feature = "serve")]
 pub mod blob;
+#[cfg(feature = "serve")]
+pub mod net;
 #[cfg(feature = "serve")]
 pub mod store;
 
