@@ -55,6 +55,8 @@ pub mod compute;
 #[cfg(feature = "serve")]
 pub mod config;
 #[cfg(feature = "serve")]
+pub mod http;
+#[cfg(feature = "serve")]
 pub mod metrics;
 #[cfg(feature = "serve")]
 pub mod result_link;

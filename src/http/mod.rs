@@ -1,0 +1,5 @@
+//! The HTTP face.
+
+pub mod body;
+pub mod server;
+mod socket;

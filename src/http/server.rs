@@ -1,0 +1,242 @@
+//! The connection loop: every connection has a time for its header, a size for it, a place or none, and an end.
+//!
+//! Beyond [`Limits::max_connections`] a few connections more are accepted, for health alone, so that a flood does not
+//! make an orchestrator restart a service that is only busy. When those few are taken too, the oldest of them is closed
+//! for the newest: strangers who hold connections open cannot keep a probe out.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::http::{Method, Request};
+use axum::response::Response;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{sleep, timeout};
+use tower::ServiceExt;
+
+use super::socket::{Socket, UnreadBody};
+use crate::config::Http;
+use crate::metrics::Metrics;
+
+/// How long a caller may take for its header, and how long a connection may idle between requests: hyper has one timer
+/// for both. Longer holds places for nothing; shorter cuts off mobile callers, and proxies that keep connections.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The same for a connection beyond the cap. A probe sends its header at once.
+const RESERVE_HEADER_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Connections beyond the cap: room for several probes at a time, nothing in memory.
+const RESERVE: usize = 16;
+
+/// Largest header, bytes: twice what nginx allows by default, far below what would add up over all connections.
+const HEADER_BYTES: usize = 16 << 10;
+
+/// Most header fields of a request. Browsers behind two proxies send under 50.
+const HEADER_FIELDS: usize = 100;
+
+/// How long a caller may leave a full socket unread. Ends those who ask for much and read nothing.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a caller that is still sending is listened to after it was refused, so that it reads why.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Pause after an error of `accept` that is not one connection's: the process is out of descriptors or memory, and the
+/// next call would fail at once. Existing connections go on and end meanwhile.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Paths that are answered beyond the cap.
+const HEALTH_PATHS: [&str; 2] = ["/health", "/ready"];
+
+/// What one server allows its callers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections served at a time.
+    pub max_connections: usize,
+    /// Connections beyond those, for health alone.
+    pub reserve: usize,
+    /// How long a header may take, and a connection idle.
+    pub header_timeout: Duration,
+    /// How long a caller may leave its answer unread.
+    pub write_timeout: Duration,
+    /// How long requests may go on after the server was asked to stop.
+    pub drain_timeout: Duration,
+}
+
+impl Limits {
+    /// The limits of the settings, and ours.
+    #[must_use]
+    pub fn new(settings: &Http) -> Self {
+        Self {
+            max_connections: settings.max_connections,
+            reserve: RESERVE,
+            header_timeout: HEADER_TIMEOUT,
+            write_timeout: WRITE_TIMEOUT,
+            drain_timeout: settings.drain_timeout,
+        }
+    }
+}
+
+/// What every connection shares.
+pub struct Server {
+    /// Answers requests.
+    pub router: Router,
+    /// What callers may do.
+    pub limits: Limits,
+    /// Where connections are counted.
+    pub metrics: Arc<Metrics>,
+    /// The answer beyond the cap: 503 with Retry-After.
+    pub busy: fn() -> Response,
+}
+
+/// Serves until `shutdown` ends, then lets requests in flight finish. Returns how many connections had to be cut off.
+pub async fn serve(listener: TcpListener, server: Server, shutdown: impl Future<Output = ()>) -> usize {
+    let server = Arc::new(server);
+    let places = Arc::new(Semaphore::new(server.limits.max_connections.min(Semaphore::MAX_PERMITS)));
+    let mut reserve = VecDeque::new();
+    let mut connections = JoinSet::new();
+    let (stop, stopping) = watch::channel(());
+    let mut shutdown = pin!(shutdown);
+    loop {
+        tokio::select! {
+            () = &mut shutdown => break,
+            (stream, peer) = accept(&listener) => {
+                let place = Arc::clone(&places).try_acquire_owned().ok();
+                let beyond_cap = place.is_none();
+                let connection = Connection { server: Arc::clone(&server), peer, beyond_cap };
+                let stopping = stopping.clone();
+                server.metrics.connection_opened();
+                let open = Open(Arc::clone(&server.metrics));
+                let handle = connections.spawn(async move {
+                    // Both are given back however the task ends.
+                    let _held = (place, open);
+                    connection.serve(stream, stopping).await;
+                });
+                if beyond_cap {
+                    make_room(&mut reserve, handle, server.limits.reserve);
+                }
+            }
+            Some(_) = connections.join_next() => {}
+        }
+    }
+    drop(listener);
+    stop.send_replace(());
+    let drained = async { while connections.join_next().await.is_some() {} };
+    let _ = timeout(server.limits.drain_timeout, drained).await;
+    let left = connections.len();
+    connections.shutdown().await;
+    left
+}
+
+/// The newest connection beyond the cap takes the place of the oldest.
+fn make_room(reserve: &mut VecDeque<AbortHandle>, newest: AbortHandle, most: usize) {
+    reserve.retain(|connection| !connection.is_finished());
+    reserve.push_back(newest);
+    while reserve.len() > most {
+        if let Some(oldest) = reserve.pop_front() {
+            oldest.abort();
+        }
+    }
+}
+
+/// The next connection. Never fails: what is wrong with one is no reason to refuse the next.
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    loop {
+        match listener.accept().await {
+            Ok(connection) => return connection,
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                tracing::error!(%error, "cannot accept connections; raise the limit of open files if it is reached");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+/// Counts a connection down when it ends, in whatever way.
+struct Open(Arc<Metrics>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.connection_closed();
+    }
+}
+
+/// One connection.
+#[derive(Clone)]
+struct Connection {
+    server: Arc<Server>,
+    peer: SocketAddr,
+    beyond_cap: bool,
+}
+
+impl Connection {
+    /// Answers its requests until it ends, idles, breaks a limit or the server stops.
+    async fn serve(self, stream: TcpStream, mut stopping: watch::Receiver<()>) {
+        // Without it small answers wait for the caller's acknowledgement; that it fails on a socket just closed is no news.
+        let _ = stream.set_nodelay(true);
+        let unread = UnreadBody::default();
+        let socket = Socket::new(stream, unread.clone(), self.server.limits.write_timeout, LEAVE_TIMEOUT);
+        let http = self.http();
+        let service = service_fn(move |request| {
+            let answer = self.clone().answer(request, unread.clone());
+            async move { Ok::<_, Infallible>(answer.await) }
+        });
+        let mut connection = pin!(http.serve_connection(TokioIo::new(socket), service));
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            _ = stopping.changed() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "a connection ended early");
+        }
+    }
+
+    fn http(&self) -> http1::Builder {
+        let timeout = self.server.limits.header_timeout;
+        let timeout = if self.beyond_cap { timeout.min(RESERVE_HEADER_TIMEOUT) } else { timeout };
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new());
+        http.header_read_timeout(timeout);
+        http.max_header_size(HEADER_BYTES);
+        http.max_headers(HEADER_FIELDS);
+        http.keep_alive(!self.beyond_cap);
+        http
+    }
+
+    async fn answer(self, mut request: Request<Incoming>, unread: UnreadBody) -> Response {
+        if self.beyond_cap && !is_health(&request) {
+            self.server.metrics.rejected("connections");
+            unread.leave();
+            return (self.server.busy)();
+        }
+        request.extensions_mut().insert(ConnectInfo(self.peer));
+        request.extensions_mut().insert(unread);
+        let answer = self.server.router.clone().oneshot(request.map(Body::new)).await;
+        answer.unwrap_or_else(|never| match never {})
+    }
+}
+
+fn is_health(request: &Request<Incoming>) -> bool {
+    request.method() == Method::GET && HEALTH_PATHS.contains(&request.uri().path())
+}
