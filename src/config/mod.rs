@@ -201,6 +201,15 @@ pub struct Database {
     pub durability: Durability,
 }
 
+impl Database {
+    /// The file of a SQLite database: `sqlite:PATH` and `sqlite://PATH` mean the same.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        let path = self.url.strip_prefix("sqlite:").unwrap_or(&self.url);
+        path.strip_prefix("//").unwrap_or(path).into()
+    }
+}
+
 /// What an accepted job survives.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Durability {

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Asks a running service everything that its own OpenAPI document allows, and much that it forbids.
+#
+#     tests/schemathesis.sh [EXAMPLES]     examples per operation, 30 unless given
+#
+# Installs schemathesis into a virtual environment under target/, starts the debug build of `spinelift serve --dev` in a
+# folder of its own, and fails on any answer that the document does not describe, any 5xx but those described, and any
+# answer that is not what it claims to be. Needs cargo, python3 with venv, and PyPI on the first run.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+examples=${1:-30}
+target=${CARGO_TARGET_DIR:-$PWD/target}
+tools=$target/schemathesis
+version=4.32.5
+
+[ -x "$tools/bin/schemathesis" ] || {
+    python3 -m venv "$tools"
+    "$tools/bin/pip" install --quiet --disable-pip-version-check "schemathesis==$version"
+}
+
+cargo build --locked --quiet
+folder=$(mktemp -d)
+port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+binary=$(realpath "$target")/debug/spinelift
+(cd "$folder" && PORT=$port exec "$binary" serve --dev) >"$folder/log" 2>&1 &
+service=$!
+trap 'kill "$service" 2>/dev/null || true; wait "$service" 2>/dev/null || true; rm -rf "$folder"' EXIT
+for _ in $(seq 200); do
+    curl --silent --fail --output /dev/null "http://127.0.0.1:$port/health" && break
+    sleep 0.05
+done
+
+# The seed is fixed, so that a fault found once is found again; a long run should choose others.
+(cd "$folder" && "$tools/bin/schemathesis" run "http://127.0.0.1:$port/openapi.json" \
+    --checks all --max-examples "$examples" --seed "${SEED:-1}" --request-timeout 20 --workers 2 --no-color) || {
+    printf '\nthe service said at the end:\n'
+    tail -20 "$folder/log"
+    exit 1
+}
