@@ -16,6 +16,7 @@
 //! by asking again.
 
 mod callback;
+mod record;
 mod signals;
 pub mod sqlite;
 
@@ -35,8 +36,27 @@ use crate::job::{Event, Failure, JobId, JobState};
 /// How long a claim or heartbeat is good for.
 pub const LEASE: Duration = Duration::from_secs(30);
 
+/// How long a job waits after the first death of a worker; twice as long after the second. With a reaper every 5 s a job
+/// runs again 36 s after its worker's last heartbeat at the latest.
+pub const DEATH_BACKOFF: Duration = Duration::from_secs(1);
+
 /// Worker deaths after which a job is given up as `WORKER_CRASHED`.
 pub const MOST_DEATHS: u32 = 3;
+
+/// Waits that belong to the protocol. Tests shorten them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    /// How long a claim or heartbeat is good for.
+    pub lease: Duration,
+    /// How long a job waits after the first death of a worker.
+    pub death_backoff: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self { lease: LEASE, death_backoff: DEATH_BACKOFF }
+    }
+}
 
 /// What a store returns.
 pub type Result<T> = std::result::Result<T, StoreError>;
@@ -47,9 +67,12 @@ pub enum StoreError {
     /// Another process has the database file.
     #[error("another process uses the database {0}; stop it, or give this one a DATABASE_URL of its own")]
     InUse(String),
-    /// The database refused, failed or could not be reached. What was being written may or may not be there.
+    /// The database refused, failed or could not be reached.
     #[error("the database failed: {0}")]
     Database(#[from] sqlx::Error),
+    /// A transaction could not be begun or committed. What was being written may or may not be there.
+    #[error("the database could not be written: {0}")]
+    Commit(String),
     /// A migration is missing, was changed or failed.
     #[error("the database cannot be brought up to date: {0}")]
     Migration(#[from] sqlx::migrate::MigrateError),
@@ -289,6 +312,8 @@ pub struct Reaped {
     pub requeued: u64,
     /// Jobs given up after too many deaths.
     pub poisoned: u64,
+    /// Jobs that were to be called off anyway.
+    pub cancelled: u64,
 }
 
 /// How long finished jobs are kept.
@@ -308,7 +333,8 @@ pub trait Store: Send + Sync + 'static {
     fn signals(&self) -> &Arc<Signals>;
 
     /// Accepts jobs, all in one transaction, and answers in their order once they are durable. Where one is refused the
-    /// others are accepted all the same.
+    /// others are accepted all the same. A job that is started anew joins the submission's batch; one that is merely
+    /// there stays in its own.
     async fn submit(&self, jobs: Vec<NewJob>) -> Result<Vec<Submitted>>;
 
     /// A job by its caller's name for it.
@@ -335,14 +361,16 @@ pub trait Store: Send + Sync + 'static {
     /// Extends leases, and answers for each token in order.
     async fn heartbeat(&self, tokens: &[Token]) -> Result<Vec<Beat>>;
 
-    /// Records progress of a running job. One that does not exceed what is recorded is left out.
+    /// Records progress of a running job. One that does not exceed what is recorded is left out, and so is 100, which
+    /// the final event of a completed job tells.
     async fn progress(&self, token: Token, news: Vec<Progress>) -> Result<Held>;
 
-    /// Ends an attempt: progress not yet told, state, result, final event and its callback in one transaction.
+    /// Ends an attempt: progress not yet told, state, result, final event and its callback in one transaction. A job that
+    /// goes back to the queue begins again at 0 percent; one whose cancel was requested is cancelled instead.
     async fn finish(&self, token: Token, news: Vec<Progress>, outcome: Outcome) -> Result<Held>;
 
     /// Gives jobs back unfinished, as a worker does that is asked to stop: they may start again at once, and it counts
-    /// neither as an attempt nor as a death.
+    /// neither as an attempt nor as a death. One whose cancel was requested is cancelled.
     async fn release(&self, tokens: &[Token]) -> Result<()>;
 
     /// Takes back jobs whose lease has ended. Each counts as a death, waits a little longer with each, and the last one
@@ -355,24 +383,27 @@ pub trait Store: Send + Sync + 'static {
     /// The result of an equal request: its hash and size, if it is still kept. Counts as use.
     async fn cached(&self, cache_key: &str) -> Result<Option<JobResult>>;
 
-    /// Leases up to `most` callbacks that are due. A progress event is passed over once a final one is due or sent.
+    /// Leases up to `most` callbacks that are due, final ones first, then the longest due. Of one job only one is in
+    /// flight at a time, so that a receiver gets them in order. A progress event is passed over once a newer one or the
+    /// final one is recorded.
     async fn claim_deliveries(&self, worker: &str, most: usize) -> Result<Vec<Delivery>>;
 
     /// Records an attempt to deliver, and what follows from it.
     async fn delivered(&self, token: DeliveryToken, attempt: Attempt, outcome: DeliveryOutcome) -> Result<Held>;
 
-    /// When the next callback is due, if one is waiting.
+    /// When the next callback can be claimed, if one is owed: one that is being sent counts with the end of its lease.
     async fn next_delivery(&self) -> Result<Option<Duration>>;
 
-    /// Deletes some of what has been kept long enough; the number of jobs deleted. 0 means that nothing is left to do.
+    /// Deletes some of what has been kept long enough: how many jobs and cached results. 0 means that nothing is left to
+    /// do. A job whose callbacks are still owed is kept.
     async fn prune(&self, retention: Retention) -> Result<u64>;
 
     /// Which of these blobs some job or cached result still needs.
     async fn referenced(&self, hashes: &[String]) -> Result<HashSet<String>>;
 
-    /// Writes and rolls back: an error if the database cannot be written.
+    /// Commits a write that changes nothing of note: an error if the database cannot be written.
     async fn check_writable(&self) -> Result<()>;
 
-    /// Writes what is under way and lets go of the database.
+    /// Writes what is under way and lets go of the database. Every later call ends in [`StoreError::Closed`].
     async fn close(&self);
 }

@@ -1,1 +1,258 @@
 //! Jobs in one SQLite file: one writer with group commit, readers beside it.
+//!
+//! Single commits to disk are slow, some hundred a second, so commands that arrive while one commit is under way share
+//! the next. One process has the file at a time, held by a lock file beside it; what that process held before it died is
+//! taken back at its next start.
+
+mod deliveries;
+mod lease;
+mod lock;
+mod outcome;
+mod reads;
+mod rows;
+mod submit;
+mod upkeep;
+mod writer;
+
+use std::collections::HashSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection, SqliteConnection, SqlitePool};
+
+use self::lock::InstanceLock;
+use self::writer::{Sender, Writer};
+use super::{
+    Attempt, BatchCounts, Beat, Cancel, Claim, Delivery, DeliveryOutcome, DeliveryToken, Filter, Held, Job, JobKey,
+    JobResult, NewJob, Outcome, Progress, Queue, Reaped, Result, Retention, Signals, Store, StoreError, Submitted,
+    Timing, Token,
+};
+use crate::job::{Event, JobId};
+
+/// Connections that read. Reads take microseconds, so more would only keep more threads.
+const READERS: u32 = 4;
+
+/// How long a statement waits for a lock that a foreign tool holds on the file.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Log pages, of 4 KiB, after which the writer moves them to the database: 16 MiB. SQLite's 1,000 would interrupt a
+/// burst of submissions four times as often; more makes reads of the log slower.
+const CHECKPOINT_PAGES: &str = "4000";
+
+/// The log is cut back to this after a checkpoint, bytes, so that one large transaction does not keep it large.
+const LONGEST_IDLE_LOG: &str = "67108864";
+
+/// The writer's cache, negative for KiB: 16 MiB hold the pages that a queue at its limit works on.
+const WRITER_CACHE: &str = "-16384";
+
+/// SQLite's code for a file that is no database.
+const NOT_A_DATABASE: &str = "26";
+
+/// What an accepted job survives.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// Loss of power: `synchronous = FULL`.
+    #[default]
+    Power,
+    /// Death of the process: `synchronous = NORMAL`.
+    Process,
+}
+
+/// How a SQLite store is opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SqliteOptions {
+    /// The file; it and its folder are made if need be.
+    pub path: PathBuf,
+    /// What an accepted job survives.
+    pub durability: Durability,
+    /// Jobs that may be queued.
+    pub queue_limit: u64,
+    /// The protocol's waits.
+    pub timing: Timing,
+}
+
+/// Jobs in one SQLite file.
+pub struct SqliteStore {
+    path: PathBuf,
+    signals: Arc<Signals>,
+    writer: Sender,
+    readers: SqlitePool,
+}
+
+impl SqliteStore {
+    /// Locks the file for this process, makes or migrates the database, and starts its writer on the current runtime.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`] if another process has it; [`StoreError::File`] if the folder or file cannot be used;
+    /// [`StoreError::Migration`] if a newer version of this program has written it.
+    pub async fn open(options: SqliteOptions) -> Result<Arc<Self>> {
+        let SqliteOptions { path, durability, queue_limit, timing } = options;
+        let to_lock = path.clone();
+        let lock = tokio::task::spawn_blocking(move || InstanceLock::take(&to_lock)).await;
+        let lock = lock.map_err(|error| StoreError::File(io::Error::other(error)))??;
+        let connect = connect_options(&path, durability);
+        let db = open_database(&connect, &path).await?;
+        let signals = Arc::new(Signals::default());
+        let writer = Writer::start(connect.clone(), db, lock, Arc::clone(&signals), (queue_limit, timing)).await?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            // A reader is a thread of this process: asking each time whether it still lives doubles the cost of a read.
+            .test_before_acquire(false)
+            .connect_lazy_with(connect.create_if_missing(false).read_only(true));
+        Ok(Arc::new(Self { path, signals, writer, readers }))
+    }
+}
+
+fn connect_options(path: &Path, durability: Durability) -> SqliteConnectOptions {
+    let synchronous = match durability {
+        Durability::Power => SqliteSynchronous::Full,
+        Durability::Process => SqliteSynchronous::Normal,
+    };
+    SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(synchronous)
+        .foreign_keys(true)
+        .busy_timeout(BUSY_TIMEOUT)
+        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+        .pragma("journal_size_limit", LONGEST_IDLE_LOG)
+        .pragma("cache_size", WRITER_CACHE)
+        .disable_statement_logging()
+}
+
+/// Opens the file for writing and brings it up to date.
+async fn open_database(connect: &SqliteConnectOptions, path: &Path) -> Result<SqliteConnection> {
+    let mut db = connect.connect().await.map_err(|error| unusable(error, path))?;
+    if let Err(error) = sqlx::migrate!("migrations/sqlite").run(&mut db).await {
+        drop(db.close().await);
+        return Err(error.into());
+    }
+    Ok(db)
+}
+
+/// The errors that an operator can do something about say what.
+fn unusable(error: sqlx::Error, path: &Path) -> StoreError {
+    let code = error.as_database_error().and_then(|error| error.code().map(|code| code.into_owned()));
+    let shown = path.display();
+    match code.as_deref() {
+        Some(NOT_A_DATABASE) => StoreError::File(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("{shown} is not an SQLite database; move it away, or set another DATABASE_URL"),
+        )),
+        Some(_) => StoreError::File(io::Error::other(format!(
+            "{shown} cannot be opened or written; check the file's and the folder's rights and the disk ({error})"
+        ))),
+        None => StoreError::Database(error),
+    }
+}
+
+/// A pool that was closed is a store that was closed.
+fn read<T>(outcome: Result<T>) -> Result<T> {
+    match outcome {
+        Err(StoreError::Database(sqlx::Error::PoolClosed)) => Err(StoreError::Closed),
+        outcome => outcome,
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    fn signals(&self) -> &Arc<Signals> {
+        &self.signals
+    }
+
+    async fn submit(&self, jobs: Vec<NewJob>) -> Result<Vec<Submitted>> {
+        self.writer.write(submit::Submit(jobs)).await
+    }
+
+    async fn job(&self, owner: &str, id: &JobId) -> Result<Option<Job>> {
+        read(reads::job(&self.readers, owner, id).await)
+    }
+
+    async fn events(&self, job: JobKey, after: u64, limit: usize) -> Result<Vec<Event>> {
+        read(reads::events(&self.readers, job, after, limit).await)
+    }
+
+    async fn list(&self, owner: &str, filter: &Filter) -> Result<Vec<Job>> {
+        read(reads::list(&self.readers, owner, filter).await)
+    }
+
+    async fn batch(&self, owner: &str, batch: &str) -> Result<Option<BatchCounts>> {
+        read(reads::batch(&self.readers, owner, batch).await)
+    }
+
+    async fn cancel(&self, owner: &str, id: &JobId) -> Result<Option<Cancel>> {
+        self.writer.write(outcome::CancelJob { owner: owner.into(), id: id.clone() }).await
+    }
+
+    async fn queue(&self) -> Result<Queue> {
+        read(reads::queue(&self.readers).await)
+    }
+
+    async fn claim(&self, worker: &str, most: usize) -> Result<Vec<Claim>> {
+        self.writer.write(lease::ClaimJobs { worker: worker.into(), most }).await
+    }
+
+    async fn heartbeat(&self, tokens: &[Token]) -> Result<Vec<Beat>> {
+        self.writer.write(lease::Heartbeat(tokens.to_vec())).await
+    }
+
+    async fn progress(&self, token: Token, news: Vec<Progress>) -> Result<Held> {
+        self.writer.write(outcome::Tell { token, news }).await
+    }
+
+    async fn finish(&self, token: Token, news: Vec<Progress>, outcome: Outcome) -> Result<Held> {
+        self.writer.write(outcome::Finish { token, news, outcome }).await
+    }
+
+    async fn release(&self, tokens: &[Token]) -> Result<()> {
+        self.writer.write(lease::Release(tokens.to_vec())).await
+    }
+
+    async fn reap(&self) -> Result<Reaped> {
+        self.writer.write(lease::TakeBack::Expired).await
+    }
+
+    async fn recover(&self) -> Result<Reaped> {
+        self.writer.write(lease::TakeBack::All).await
+    }
+
+    async fn cached(&self, cache_key: &str) -> Result<Option<JobResult>> {
+        self.writer.write(upkeep::UseCached(cache_key.into())).await
+    }
+
+    async fn claim_deliveries(&self, worker: &str, most: usize) -> Result<Vec<Delivery>> {
+        self.writer.write(deliveries::ClaimDeliveries { worker: worker.into(), most }).await
+    }
+
+    async fn delivered(&self, token: DeliveryToken, attempt: Attempt, outcome: DeliveryOutcome) -> Result<Held> {
+        self.writer.write(deliveries::Delivered { token, attempt, outcome }).await
+    }
+
+    async fn next_delivery(&self) -> Result<Option<Duration>> {
+        read(reads::next_delivery(&self.readers).await)
+    }
+
+    async fn prune(&self, retention: Retention) -> Result<u64> {
+        self.writer.write(upkeep::Prune(retention)).await
+    }
+
+    async fn referenced(&self, hashes: &[String]) -> Result<HashSet<String>> {
+        read(reads::referenced(&self.readers, hashes).await)
+    }
+
+    async fn check_writable(&self) -> Result<()> {
+        // A file that was deleted is written to without complaint until it is closed.
+        tokio::fs::metadata(&self.path).await?;
+        self.writer.write(upkeep::CheckWritable).await
+    }
+
+    async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}

@@ -1,0 +1,157 @@
+//! The outbox: callbacks that are owed, and what became of each attempt.
+
+use async_trait::async_trait;
+use sqlx::Row;
+
+use super::rows::{self, now};
+use super::writer::{Command, Work};
+use crate::job::JobId;
+use crate::store::record::milliseconds;
+use crate::store::{
+    Attempt, Delivery, DeliveryId, DeliveryOutcome, DeliveryToken, Held, JobKey, Result, StoreError,
+};
+
+/// Leases callbacks that are due.
+pub(super) struct ClaimDeliveries {
+    pub(super) worker: String,
+    pub(super) most: usize,
+}
+
+/// A progress callback that comes back finds a newer one waiting, or the end recorded, and is passed over.
+macro_rules! back_or_passed_over {
+    () => {
+        "state = CASE WHEN is_final = 0 AND EXISTS (SELECT 1 FROM deliveries AS newer WHERE newer.job = deliveries.job \
+         AND newer.sequence > deliveries.sequence AND newer.state <> 'superseded') \
+         THEN 'superseded' ELSE 'waiting' END, lease_until_ms = NULL, worker = NULL"
+    };
+}
+
+const TAKE_BACK_EXPIRED: &str = concat!(
+    "UPDATE deliveries SET ",
+    back_or_passed_over!(),
+    " WHERE state = 'sending' AND lease_until_ms <= ",
+    now!()
+);
+
+const TAKE_BACK_ALL: &str = concat!(
+    "UPDATE deliveries SET due_at_ms = ",
+    now!(),
+    ", ",
+    back_or_passed_over!(),
+    " WHERE state = 'sending'"
+);
+
+/// Of each job the earliest event that is due, and none while another of the job is in flight.
+const CLAIM: &str = concat!(
+    "UPDATE deliveries SET state = 'sending', fence = fence + 1, worker = $1, lease_until_ms = ",
+    now!(),
+    " + $2 WHERE id IN (SELECT id FROM deliveries AS due WHERE due.state = 'waiting' AND due.due_at_ms <= ",
+    now!(),
+    " AND NOT EXISTS (SELECT 1 FROM deliveries AS other WHERE other.job = due.job AND (other.state = 'sending' \
+     OR other.state = 'waiting' AND other.sequence < due.sequence AND other.due_at_ms <= ",
+    now!(),
+    ")) ORDER BY due.is_final DESC, due.due_at_ms, due.id LIMIT $3) RETURNING id"
+);
+
+const CLAIMED: &str = "SELECT deliveries.id AS delivery, deliveries.job, deliveries.fence, deliveries.url, \
+     deliveries.attempts, deliveries.is_final, deliveries.due_at_ms, jobs.id AS job_id, jobs.owner, events.sequence, \
+     events.at_ms, events.state, events.progress, events.message, events.error \
+     FROM deliveries JOIN jobs ON jobs.key = deliveries.job \
+     JOIN events ON events.job = deliveries.job AND events.sequence = deliveries.sequence \
+     WHERE deliveries.id IN (SELECT value FROM json_each($1)) \
+     ORDER BY deliveries.is_final DESC, deliveries.due_at_ms, deliveries.id";
+
+#[async_trait]
+impl Command for ClaimDeliveries {
+    type Answer = Vec<Delivery>;
+
+    async fn run(&self, work: &mut Work) -> Result<Vec<Delivery>> {
+        sqlx::query(TAKE_BACK_EXPIRED).execute(&mut work.db).await?;
+        let ids: Vec<i64> = sqlx::query_scalar(CLAIM)
+            .bind(&self.worker)
+            .bind(milliseconds(work.timing.lease))
+            .bind(rows::integer(self.most as u64))
+            .fetch_all(&mut work.db)
+            .await?;
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let claimed = sqlx::query(CLAIMED).bind(rows::json(&ids)?).fetch_all(&mut work.db).await?;
+        claimed.iter().map(delivery).collect()
+    }
+}
+
+fn delivery(row: &sqlx::sqlite::SqliteRow) -> Result<Delivery> {
+    let id = JobId::parse(row.try_get("job_id")?);
+    Ok(Delivery {
+        token: DeliveryToken { id: DeliveryId(row.try_get("delivery")?), fence: row.try_get("fence")? },
+        job: JobKey(row.try_get("job")?),
+        job_id: id.map_err(|error| StoreError::Row(format!("id {error}")))?,
+        owner: row.try_get("owner")?,
+        url: row.try_get("url")?,
+        event: rows::event(row)?,
+        attempts: row.try_get("attempts")?,
+    })
+}
+
+/// Makes every callback that an earlier process was sending due again.
+pub(super) async fn take_back_all(work: &mut Work) -> Result<()> {
+    let taken = sqlx::query(TAKE_BACK_ALL).execute(&mut work.db).await?;
+    work.effects.due |= taken.rows_affected() > 0;
+    Ok(())
+}
+
+/// Records an attempt.
+pub(super) struct Delivered {
+    pub(super) token: DeliveryToken,
+    pub(super) attempt: Attempt,
+    pub(super) outcome: DeliveryOutcome,
+}
+
+const RECORD: &str = concat!(
+    "INSERT INTO delivery_attempts (delivery, sequence, at_ms, status, error, took_ms) \
+     SELECT id, sequence, ",
+    now!(),
+    ", $3, $4, $5 FROM deliveries WHERE id = $1 AND fence = $2 AND state = 'sending' RETURNING id"
+);
+
+const END: &str = "UPDATE deliveries SET state = $2, attempts = attempts + 1, lease_until_ms = NULL, worker = NULL \
+     WHERE id = $1";
+
+const RETRY: &str = concat!(
+    "UPDATE deliveries SET due_at_ms = ",
+    now!(),
+    " + $2, attempts = attempts + 1, ",
+    back_or_passed_over!(),
+    " WHERE id = $1"
+);
+
+#[async_trait]
+impl Command for Delivered {
+    type Answer = Held;
+
+    async fn run(&self, work: &mut Work) -> Result<Held> {
+        let (id, Attempt { status, error, took }) = (self.token.id.0, &self.attempt);
+        let recorded = sqlx::query(RECORD)
+            .bind(id)
+            .bind(self.token.fence)
+            .bind(*status)
+            .bind(error)
+            .bind(milliseconds(*took))
+            .fetch_optional(&mut work.db)
+            .await?;
+        if recorded.is_none() {
+            return Ok(Held::Lost);
+        }
+        match self.outcome {
+            DeliveryOutcome::Delivered => sqlx::query(END).bind(id).bind("delivered"),
+            DeliveryOutcome::GivenUp => sqlx::query(END).bind(id).bind("given_up"),
+            DeliveryOutcome::RetryAfter(after) => sqlx::query(RETRY).bind(id).bind(milliseconds(after)),
+        }
+        .execute(&mut work.db)
+        .await?;
+        // Another callback of the job may have waited for this one.
+        work.effects.due = true;
+        Ok(Held::Yes)
+    }
+}

@@ -1,0 +1,125 @@
+//! What is only looked up, beside the writer: each call reads the database as of its last commit.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use sqlx::{Row, SqlitePool};
+
+use super::rows::{self, job_columns, now};
+use crate::job::{Event, JobId};
+use crate::store::{BatchCounts, Filter, Job, JobKey, Queue, Result};
+
+/// A job by its caller's name for it.
+pub(super) async fn job(pool: &SqlitePool, owner: &str, id: &JobId) -> Result<Option<Job>> {
+    let sql = concat!("SELECT ", job_columns!(), " FROM jobs WHERE owner = $1 AND id = $2");
+    let row = sqlx::query(sql).bind(owner).bind(id.as_str()).fetch_optional(pool).await?;
+    row.as_ref().map(rows::job).transpose()
+}
+
+/// A job's events after one of them.
+pub(super) async fn events(pool: &SqlitePool, job: JobKey, after: u64, limit: usize) -> Result<Vec<Event>> {
+    let sql = "SELECT sequence, at_ms, state, progress, message, error FROM events \
+               WHERE job = $1 AND sequence > $2 ORDER BY sequence LIMIT $3";
+    let query = sqlx::query(sql).bind(job.0).bind(rows::integer(after)).bind(rows::integer(limit as u64));
+    query.fetch_all(pool).await?.iter().map(rows::event).collect()
+}
+
+const LIST: &str = concat!(
+    "SELECT ",
+    job_columns!(),
+    " FROM jobs WHERE owner = $1 AND key < $2 AND ($3 OR state IN (SELECT value FROM json_each($4))) \
+     ORDER BY key DESC LIMIT $5"
+);
+
+const LIST_BATCH: &str = concat!(
+    "SELECT ",
+    job_columns!(),
+    " FROM jobs WHERE owner = $1 AND key < $2 AND ($3 OR state IN (SELECT value FROM json_each($4))) AND batch = $6 \
+     ORDER BY key DESC LIMIT $5"
+);
+
+/// An owner's jobs, newest first.
+pub(super) async fn list(pool: &SqlitePool, owner: &str, filter: &Filter) -> Result<Vec<Job>> {
+    let states: Vec<&str> = filter.states.iter().map(|state| state.as_str()).collect();
+    let query = sqlx::query(if filter.batch.is_some() { LIST_BATCH } else { LIST })
+        .bind(owner)
+        .bind(filter.before.map_or(i64::MAX, |key| key.0))
+        .bind(states.is_empty())
+        .bind(rows::json(&states)?)
+        .bind(rows::integer(filter.limit as u64))
+        .bind(&filter.batch);
+    query.fetch_all(pool).await?.iter().map(rows::job).collect()
+}
+
+/// How far a batch is.
+pub(super) async fn batch(pool: &SqlitePool, owner: &str, batch: &str) -> Result<Option<BatchCounts>> {
+    let sql = "SELECT count(*) AS total, count(*) FILTER (WHERE state = 'queued') AS queued, \
+               count(*) FILTER (WHERE state = 'running') AS running, \
+               count(*) FILTER (WHERE state = 'completed') AS completed, \
+               count(*) FILTER (WHERE state = 'failed') AS failed, \
+               count(*) FILTER (WHERE state = 'cancelled') AS cancelled \
+               FROM jobs WHERE owner = $1 AND batch = $2";
+    let row = sqlx::query(sql).bind(owner).bind(batch).fetch_one(pool).await?;
+    let counts = BatchCounts {
+        total: rows::count(&row, "total")?,
+        queued: rows::count(&row, "queued")?,
+        running: rows::count(&row, "running")?,
+        completed: rows::count(&row, "completed")?,
+        failed: rows::count(&row, "failed")?,
+        cancelled: rows::count(&row, "cancelled")?,
+    };
+    Ok((counts.total > 0).then_some(counts))
+}
+
+const QUEUE: &str = concat!(
+    "SELECT (SELECT count(*) FROM jobs WHERE state = 'queued') AS queued, \
+     (SELECT count(*) FROM jobs WHERE state = 'running') AS running, \
+     (SELECT count(*) FROM deliveries WHERE state = 'waiting') \
+     + (SELECT count(*) FROM deliveries WHERE state = 'sending') AS deliveries, ",
+    now!(),
+    " - (SELECT min(run_after_ms) FROM jobs WHERE state = 'queued') AS oldest_ms"
+);
+
+/// The queue at a glance. Each part reads one partial index, as long as the queue is.
+pub(super) async fn queue(pool: &SqlitePool) -> Result<Queue> {
+    let row = sqlx::query(QUEUE).fetch_one(pool).await?;
+    Ok(Queue {
+        queued: rows::count(&row, "queued")?,
+        running: rows::count(&row, "running")?,
+        oldest: positive(row.try_get("oldest_ms")?).unwrap_or_default(),
+        deliveries: rows::count(&row, "deliveries")?,
+    })
+}
+
+/// A callback that waits for another of its job is not counted: the other's end is when it can be claimed.
+const NEXT_DELIVERY: &str = concat!(
+    "SELECT min(at_ms) - ",
+    now!(),
+    " FROM (SELECT lease_until_ms AS at_ms FROM deliveries WHERE state = 'sending' \
+     UNION ALL SELECT * FROM (SELECT due_at_ms FROM deliveries AS due WHERE state = 'waiting' AND is_final = 1 \
+     AND NOT EXISTS (SELECT 1 FROM deliveries AS other WHERE other.job = due.job AND other.state = 'sending') \
+     ORDER BY due_at_ms LIMIT 1) \
+     UNION ALL SELECT * FROM (SELECT due_at_ms FROM deliveries AS due WHERE state = 'waiting' AND is_final = 0 \
+     AND NOT EXISTS (SELECT 1 FROM deliveries AS other WHERE other.job = due.job AND other.state = 'sending') \
+     ORDER BY due_at_ms LIMIT 1))"
+);
+
+/// When the next callback can be claimed.
+pub(super) async fn next_delivery(pool: &SqlitePool) -> Result<Option<Duration>> {
+    let wait_ms: Option<i64> = sqlx::query_scalar(NEXT_DELIVERY).fetch_one(pool).await?;
+    Ok(wait_ms.map(|wait| positive(Some(wait)).unwrap_or_default()))
+}
+
+/// Which blobs are still needed.
+pub(super) async fn referenced(pool: &SqlitePool, hashes: &[String]) -> Result<HashSet<String>> {
+    let sql = "SELECT value FROM json_each($1) WHERE EXISTS (SELECT 1 FROM jobs WHERE source_hash = value) \
+               OR EXISTS (SELECT 1 FROM jobs WHERE result_hash = value) \
+               OR EXISTS (SELECT 1 FROM results WHERE result_hash = value) \
+               OR EXISTS (SELECT 1 FROM results WHERE source_hash = value)";
+    let found: Vec<String> = sqlx::query_scalar(sql).bind(rows::json(&hashes)?).fetch_all(pool).await?;
+    Ok(found.into_iter().collect())
+}
+
+fn positive(milliseconds: Option<i64>) -> Option<Duration> {
+    milliseconds.and_then(|wait| u64::try_from(wait).ok()).map(Duration::from_millis)
+}

@@ -1,0 +1,206 @@
+//! Rows as values: how a job and an event are read, and how a changed job is written back.
+
+use serde_json::Value;
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+use super::writer::Work;
+use crate::job::{Event, Failure, JobId, JobState};
+use crate::store::record::Record;
+use crate::store::{Job, JobKey, JobResult, Result, StoreError, Token};
+
+/// The database's clock, ms. It stands still within a statement.
+macro_rules! now {
+    () => {
+        "CAST(unixepoch('subsec') * 1000 AS INTEGER)"
+    };
+}
+
+/// What [`job`] reads.
+macro_rules! job_columns {
+    () => {
+        "jobs.key, jobs.owner, jobs.id, jobs.batch, jobs.state, jobs.request, jobs.sequence, jobs.progress, \
+         jobs.message, jobs.cancel_requested, jobs.attempt, jobs.result_hash, jobs.result_bytes, jobs.source_hash, \
+         jobs.error, jobs.created_at_ms, jobs.updated_at_ms, jobs.finished_at_ms"
+    };
+}
+
+/// What [`record`] reads.
+macro_rules! record_columns {
+    () => {
+        concat!(
+            $crate::store::sqlite::rows::job_columns!(),
+            ", jobs.deaths, jobs.run_after_ms, jobs.callback_url, ",
+            $crate::store::sqlite::rows::now!(),
+            " AS now_ms"
+        )
+    };
+}
+
+pub(super) use {job_columns, now, record_columns};
+
+/// A job as callers see it.
+pub(super) fn job(row: &SqliteRow) -> Result<Job> {
+    let request: &str = row.try_get("request")?;
+    Ok(Job {
+        key: JobKey(row.try_get("key")?),
+        owner: row.try_get("owner")?,
+        id: JobId::parse(row.try_get("id")?).map_err(|error| StoreError::Row(format!("id {error}")))?,
+        batch: row.try_get("batch")?,
+        state: state(row)?,
+        request: serde_json::from_str::<Value>(request).map_err(|error| StoreError::Row(format!("request: {error}")))?,
+        sequence: count(row, "sequence")?,
+        progress: row.try_get("progress")?,
+        message: row.try_get("message")?,
+        cancel_requested: row.try_get("cancel_requested")?,
+        attempt: row.try_get("attempt")?,
+        result: result(row)?,
+        error: failure(row)?,
+        created_at_ms: row.try_get("created_at_ms")?,
+        updated_at_ms: row.try_get("updated_at_ms")?,
+        finished_at_ms: row.try_get("finished_at_ms")?,
+    })
+}
+
+/// Where the mesh is, if there is one.
+pub(super) fn result(row: &SqliteRow) -> Result<Option<JobResult>> {
+    let Some(hash) = row.try_get("result_hash")? else { return Ok(None) };
+    Ok(Some(JobResult { hash, bytes: count(row, "result_bytes")?, source_hash: row.try_get("source_hash")? }))
+}
+
+/// A job to be changed.
+pub(super) fn record(row: &SqliteRow) -> Result<Record> {
+    let job = job(row)?;
+    Ok(Record {
+        loaded: job.state,
+        job,
+        deaths: row.try_get("deaths")?,
+        run_after_ms: row.try_get("run_after_ms")?,
+        callback_url: row.try_get("callback_url")?,
+        now_ms: row.try_get("now_ms")?,
+        events: Vec::new(),
+    })
+}
+
+/// An event of a job.
+pub(super) fn event(row: &SqliteRow) -> Result<Event> {
+    Ok(Event {
+        sequence: count(row, "sequence")?,
+        at_ms: row.try_get("at_ms")?,
+        state: state(row)?,
+        progress: row.try_get("progress")?,
+        message: row.try_get("message")?,
+        error: failure(row)?,
+    })
+}
+
+fn state(row: &SqliteRow) -> Result<JobState> {
+    let name: &str = row.try_get("state")?;
+    JobState::named(name).ok_or_else(|| StoreError::Row(format!("no job has the state {name:?}")))
+}
+
+fn failure(row: &SqliteRow) -> Result<Option<Failure>> {
+    let text: Option<&str> = row.try_get("error")?;
+    text.map(serde_json::from_str).transpose().map_err(|error| StoreError::Row(format!("error: {error}")))
+}
+
+/// A number that is never negative.
+pub(super) fn count(row: &SqliteRow, column: &str) -> Result<u64> {
+    let number: i64 = row.try_get(column)?;
+    u64::try_from(number).map_err(|_| StoreError::Row(format!("{column} is {number}, below 0")))
+}
+
+/// A count as the database keeps it.
+pub(super) fn integer(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// The running job of a token, if it is still the job's.
+pub(super) async fn held(work: &mut Work, token: Token) -> Result<Option<Record>> {
+    let sql = concat!("SELECT ", record_columns!(), " FROM jobs WHERE key = $1 AND fence = $2 AND state = 'running'");
+    let row = sqlx::query(sql).bind(token.job.0).bind(token.fence).fetch_optional(&mut work.db).await?;
+    row.as_ref().map(record).transpose()
+}
+
+/// The row, its new events, and its callback: progress replaces what waits to be told, the end passes it over. One trip
+/// to the database's thread, as trips cost more than statements that find nothing to do.
+const SAVE: &str = concat!(
+    "UPDATE jobs SET state = $2, attempt = $3, deaths = $4, run_after_ms = $5, cancel_requested = $6, sequence = $7, \
+     progress = $8, message = $9, error = $10, finished_at_ms = $11, updated_at_ms = $12, result_hash = $13, \
+     result_bytes = $14, source_hash = coalesce($15, source_hash), \
+     lease_until_ms = CASE WHEN $2 = 'running' THEN lease_until_ms END, \
+     worker = CASE WHEN $2 = 'running' THEN worker END \
+     WHERE key = $1; \
+     INSERT INTO events (job, sequence, at_ms, state, progress, message, error) \
+     SELECT $1, value ->> 'sequence', $12, value ->> 'state', value ->> 'progress', value ->> 'message', \
+     value -> 'error' FROM json_each($16); \
+     UPDATE deliveries SET state = 'superseded' WHERE job = $1 AND state = 'waiting' AND is_final = 0 AND $17 = 'final'; \
+     INSERT INTO deliveries (job, sequence, is_final, url, state, due_at_ms) \
+     SELECT $1, $7, $17 = 'final', $18, 'waiting', $12 WHERE $17 <> 'none' \
+     ON CONFLICT (job) WHERE state = 'waiting' AND is_final = 0 \
+     DO UPDATE SET sequence = excluded.sequence, due_at_ms = excluded.due_at_ms, attempts = 0",
+);
+
+/// Writes a changed job with its events and its callback.
+pub(super) async fn save(work: &mut Work, record: &mut Record) -> Result<()> {
+    let Record { job, deaths, run_after_ms, callback_url, now_ms, events, loaded, .. } = record;
+    job.updated_at_ms = *now_ms;
+    let callback = match (events.last(), &callback_url) {
+        (Some(event), Some(_)) if event.state.is_final() => "final",
+        (Some(_), Some(_)) => "progress",
+        _ => "none",
+    };
+    sqlx::query(SAVE)
+        .bind(job.key.0)
+        .bind(job.state.as_str())
+        .bind(job.attempt)
+        .bind(*deaths)
+        .bind(*run_after_ms)
+        .bind(job.cancel_requested)
+        .bind(integer(job.sequence))
+        .bind(job.progress)
+        .bind(&job.message)
+        .bind(job.error.as_ref().map(json).transpose()?)
+        .bind(job.finished_at_ms)
+        .bind(*now_ms)
+        .bind(job.result.as_ref().map(|result| &result.hash))
+        .bind(job.result.as_ref().map(|result| integer(result.bytes)))
+        .bind(job.result.as_ref().map(|result| &result.source_hash))
+        .bind(events_json(events)?)
+        .bind(callback)
+        .bind(callback_url.as_ref())
+        .execute(&mut work.db)
+        .await?;
+    let queued = |state: JobState| i64::from(state == JobState::Queued);
+    work.effects.queue_growth += queued(job.state) - queued(*loaded);
+    work.effects.queued |= job.state == JobState::Queued;
+    work.effects.due |= callback != "none";
+    if !events.is_empty() {
+        work.effects.changed.push(job.key);
+    }
+    Ok(())
+}
+
+fn events_json(events: &[Event]) -> Result<String> {
+    let row = |event: &Event| {
+        let (state, error) = (event.state.as_str(), &event.error);
+        let (sequence, progress, message) = (event.sequence, event.progress, &event.message);
+        let mut row = serde_json::json!({
+            "sequence": sequence, "state": state, "progress": progress, "message": message,
+        });
+        if let Some(error) = error {
+            row["error"] = serde_json::to_value(error).map_err(unwritable)?;
+        }
+        Ok(row)
+    };
+    json(&events.iter().map(row).collect::<Result<Vec<Value>>>()?)
+}
+
+/// As text for a column.
+pub(super) fn json<T: serde::Serialize>(value: &T) -> Result<String> {
+    serde_json::to_string(value).map_err(unwritable)
+}
+
+fn unwritable(error: serde_json::Error) -> StoreError {
+    StoreError::Row(format!("cannot be written: {error}"))
+}

@@ -1,0 +1,160 @@
+//! Accepting jobs.
+
+use async_trait::async_trait;
+use sqlx::Row;
+
+use super::rows::{self, job_columns, now, record_columns};
+use super::writer::{Command, Work};
+use crate::job::JobState;
+use crate::store::record::{QUEUED, Record};
+use crate::store::{Job, JobKey, NewJob, Result, Submitted};
+
+/// Jobs to accept.
+pub(super) struct Submit(pub(super) Vec<NewJob>);
+
+#[async_trait]
+impl Command for Submit {
+    type Answer = Vec<Submitted>;
+
+    async fn run(&self, work: &mut Work) -> Result<Vec<Submitted>> {
+        let mut answers = Vec::with_capacity(self.0.len());
+        for new in &self.0 {
+            answers.push(submit(work, new).await?);
+        }
+        Ok(answers)
+    }
+}
+
+/// Nearly all jobs are new, so that is tried first; only if it is not, or the queue is full, is looked for what is there.
+async fn submit(work: &mut Work, new: &NewJob) -> Result<Submitted> {
+    if !work.queue_is_full()
+        && let Some(job) = create(work, new).await?
+    {
+        return Ok(Submitted::Created(job));
+    }
+    if let Some(seen) = by_idempotency_key(work, new).await? {
+        return Ok(seen);
+    }
+    match by_id(work, new).await? {
+        Some((_, hash)) if hash != new.request_hash => Ok(Submitted::IdConflict),
+        Some((record, _)) if !record.may_restart() => {
+            remember(work, record.job.key, new).await?;
+            Ok(Submitted::Existing(record.job))
+        }
+        Some((record, _)) if !work.queue_is_full() => restart(work, record, new).await,
+        _ => Ok(Submitted::QueueFull),
+    }
+}
+
+const CREATE: &str = concat!(
+    "INSERT INTO jobs (owner, id, kind, request, request_hash, source_hash, batch, callback_url, state, run_after_ms, \
+     sequence, progress, message, created_at_ms, updated_at_ms) \
+     SELECT $1, $2, $3, $4, $5, $6, $7, $8, 'queued', ",
+    now!(),
+    ", 1, 0, $9, ",
+    now!(),
+    ", ",
+    now!(),
+    " WHERE $10 IS NULL OR NOT EXISTS (SELECT 1 FROM idempotency WHERE owner = $1 AND key = $10) \
+     ON CONFLICT (owner, id) DO NOTHING RETURNING key, created_at_ms"
+);
+
+const CREATE_REST: &str = "INSERT INTO events (job, sequence, at_ms, state, progress, message) \
+     VALUES ($1, 1, $2, 'queued', 0, $3); \
+     INSERT INTO deliveries (job, sequence, is_final, url, state, due_at_ms) \
+     SELECT $1, 1, 0, $4, 'waiting', $2 WHERE $4 IS NOT NULL; \
+     INSERT INTO idempotency (owner, key, job, request_hash) SELECT $5, $6, $1, $7 WHERE $6 IS NOT NULL";
+
+/// The job as a new one, unless its id or its key is taken.
+async fn create(work: &mut Work, new: &NewJob) -> Result<Option<Job>> {
+    let row = sqlx::query(CREATE)
+        .bind(&new.owner)
+        .bind(new.id.as_str())
+        .bind(&new.kind)
+        .bind(rows::json(&new.request)?)
+        .bind(&new.request_hash)
+        .bind(&new.source_hash)
+        .bind(&new.batch)
+        .bind(&new.callback_url)
+        .bind(QUEUED)
+        .bind(&new.idempotency_key)
+        .fetch_optional(&mut work.db)
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    let (key, now_ms): (i64, i64) = (row.try_get("key")?, row.try_get("created_at_ms")?);
+    sqlx::query(CREATE_REST)
+        .bind(key)
+        .bind(now_ms)
+        .bind(QUEUED)
+        .bind(&new.callback_url)
+        .bind(&new.owner)
+        .bind(&new.idempotency_key)
+        .bind(&new.request_hash)
+        .execute(&mut work.db)
+        .await?;
+    work.effects.queue_growth += 1;
+    work.effects.queued = true;
+    work.effects.due |= new.callback_url.is_some();
+    Ok(Some(created(new, JobKey(key), now_ms)))
+}
+
+fn created(new: &NewJob, key: JobKey, now_ms: i64) -> Job {
+    Job {
+        key,
+        owner: new.owner.clone(),
+        id: new.id.clone(),
+        batch: new.batch.clone(),
+        state: JobState::Queued,
+        request: new.request.clone(),
+        sequence: 1,
+        progress: 0,
+        message: QUEUED.into(),
+        cancel_requested: false,
+        attempt: 0,
+        result: None,
+        error: None,
+        created_at_ms: now_ms,
+        updated_at_ms: now_ms,
+        finished_at_ms: None,
+    }
+}
+
+async fn by_idempotency_key(work: &mut Work, new: &NewJob) -> Result<Option<Submitted>> {
+    let Some(key) = &new.idempotency_key else { return Ok(None) };
+    let sql = concat!(
+        "SELECT idempotency.request_hash AS seen_hash, ",
+        job_columns!(),
+        " FROM idempotency JOIN jobs ON jobs.key = idempotency.job \
+         WHERE idempotency.owner = $1 AND idempotency.key = $2"
+    );
+    let row = sqlx::query(sql).bind(&new.owner).bind(key).fetch_optional(&mut work.db).await?;
+    let Some(row) = row else { return Ok(None) };
+    let seen: &str = row.try_get("seen_hash")?;
+    Ok(Some(if seen == new.request_hash { Submitted::Replayed(rows::job(&row)?) } else { Submitted::KeyReused }))
+}
+
+async fn by_id(work: &mut Work, new: &NewJob) -> Result<Option<(Record, String)>> {
+    let sql = concat!("SELECT ", record_columns!(), ", request_hash FROM jobs WHERE owner = $1 AND id = $2");
+    let row = sqlx::query(sql).bind(&new.owner).bind(new.id.as_str()).fetch_optional(&mut work.db).await?;
+    row.map(|row| Ok((rows::record(&row)?, row.try_get("request_hash")?))).transpose()
+}
+
+async fn restart(work: &mut Work, mut record: Record, new: &NewJob) -> Result<Submitted> {
+    record.restarted();
+    rows::save(work, &mut record).await?;
+    if let Some(batch) = &new.batch {
+        let sql = "UPDATE jobs SET batch = $2 WHERE key = $1";
+        sqlx::query(sql).bind(record.job.key.0).bind(batch).execute(&mut work.db).await?;
+        record.job.batch = Some(batch.clone());
+    }
+    remember(work, record.job.key, new).await?;
+    Ok(Submitted::Restarted(record.job))
+}
+
+/// A job may be asked for under several idempotency keys.
+async fn remember(work: &mut Work, job: JobKey, new: &NewJob) -> Result<()> {
+    let Some(key) = &new.idempotency_key else { return Ok(()) };
+    let sql = "INSERT INTO idempotency (owner, key, job, request_hash) VALUES ($1, $2, $3, $4)";
+    sqlx::query(sql).bind(&new.owner).bind(key).bind(job.0).bind(&new.request_hash).execute(&mut work.db).await?;
+    Ok(())
+}
