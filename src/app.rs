@@ -2,12 +2,36 @@
 
 use std::sync::Arc;
 
-use crate::blob::Blobs;
-use crate::config::Config;
-use crate::metrics::Metrics;
-use crate::store::Store;
+use rayon::ThreadPoolBuildError;
+use thiserror::Error;
+use tokio::sync::watch;
 
-/// What every face and worker shares.
+use crate::blob::{BlobError, Blobs};
+use crate::compute::Compute;
+use crate::config::{self, Config, Database};
+use crate::metrics::Metrics;
+use crate::net::{Limits, Net, NetError, Policy};
+use crate::store::sqlite::{Durability, SqliteOptions, SqliteStore};
+use crate::store::{Store, StoreError, Timing};
+
+/// Why the service cannot start. For the operator.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The folder of images and results.
+    #[error("STORAGE_PATH: {0}")]
+    Blobs(#[from] BlobError),
+    /// The HTTP client.
+    #[error(transparent)]
+    Net(#[from] NetError),
+    /// The threads of the engine.
+    #[error("the system gives no threads: {0}")]
+    Threads(#[from] ThreadPoolBuildError),
+}
+
+/// What every face and worker shares. Cloned freely: all of it is behind references.
 #[derive(Clone)]
 pub struct App {
     /// The settings.
@@ -16,6 +40,62 @@ pub struct App {
     pub store: Arc<dyn Store>,
     /// Images and results.
     pub blobs: Blobs,
+    /// The engine.
+    pub compute: Arc<Compute>,
+    /// Other hosts.
+    pub net: Arc<Net>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    draining: Arc<watch::Sender<bool>>,
+}
+
+impl App {
+    /// Opens what the settings name; makes the database and the folder if they are not there.
+    ///
+    /// # Errors
+    /// [`OpenError`] says which part failed, and why.
+    pub async fn open(config: Config) -> Result<Self, OpenError> {
+        let metrics = Arc::new(Metrics::default());
+        let store = open_store(&config.database, config.jobs.queue_limit).await?;
+        let blobs = Blobs::folder(&config.storage.path)?;
+        let compute = Compute::new(config.jobs.cpu_threads, &config.jobs, config.images, Arc::clone(&metrics))?;
+        let policy = Policy { dev: config.dev, allowed_hosts: config.access.allowed_hosts.clone() };
+        let net = Net::new(&policy, Limits::default())?;
+        Ok(Self {
+            config: Arc::new(config),
+            store,
+            blobs,
+            compute: Arc::new(compute),
+            net: Arc::new(net),
+            metrics,
+            draining: Arc::new(watch::Sender::new(false)),
+        })
+    }
+
+    /// From now on no new work is taken, and readiness says so.
+    pub fn drain(&self) {
+        self.draining.send_replace(true);
+    }
+
+    /// Whether a stop has begun.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        *self.draining.borrow()
+    }
+
+    /// Hears of a stop.
+    #[must_use]
+    pub fn draining(&self) -> watch::Receiver<bool> {
+        self.draining.subscribe()
+    }
+}
+
+async fn open_store(database: &Database, queue_limit: u64) -> Result<Arc<dyn Store>, StoreError> {
+    let durability = match database.durability {
+        config::Durability::Power => Durability::Power,
+        config::Durability::Process => Durability::Process,
+    };
+    let path = database.path();
+    let options = SqliteOptions { path, durability, queue_limit, timing: Timing::default() };
+    Ok(SqliteStore::open(options).await?)
 }

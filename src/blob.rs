@@ -3,12 +3,14 @@
 //! Equal bytes are one blob. A blob is put in place whole or not at all, and nothing ever changes it; what nobody refers
 //! to is swept once it is old.
 
-use std::path::Path;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use futures_util::{StreamExt, TryStreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
@@ -34,7 +36,7 @@ pub enum BlobError {
     Damaged(String),
     /// The folder cannot be made.
     #[error("the storage folder cannot be made: {0}")]
-    Folder(#[from] std::io::Error),
+    Folder(#[from] io::Error),
     /// The folder or bucket failed.
     #[error("the storage failed: {0}")]
     Storage(#[from] object_store::Error),
@@ -44,6 +46,8 @@ pub enum BlobError {
 #[derive(Debug, Clone)]
 pub struct Blobs {
     store: Arc<dyn ObjectStore>,
+    /// Where the local backend has its files.
+    folder: Option<PathBuf>,
 }
 
 impl Blobs {
@@ -53,15 +57,15 @@ impl Blobs {
     /// # Errors
     /// If the folder can be neither found nor made.
     pub fn folder(path: &Path) -> Result<Self, BlobError> {
-        std::fs::create_dir_all(path)?;
+        fs::create_dir_all(path)?;
         let store = LocalFileSystem::new_with_prefix(path)?.with_fsync(true);
-        Ok(Self { store: Arc::new(store) })
+        Ok(Self { store: Arc::new(store), folder: Some(path.to_owned()) })
     }
 
     /// In memory, for tests and for what need not last.
     #[must_use]
     pub fn memory() -> Self {
-        Self { store: Arc::new(InMemory::new()) }
+        Self { store: Arc::new(InMemory::new()), folder: None }
     }
 
     /// Keeps bytes and answers their name once they are durable. Bytes that are kept already are written again, which
@@ -88,12 +92,23 @@ impl Blobs {
         if sha256(&bytes) == hash { Ok(bytes) } else { Err(BlobError::Damaged(hash.to_owned())) }
     }
 
+    /// Whether there is a blob of that name.
+    ///
+    /// # Errors
+    /// [`BlobError::Storage`].
+    pub async fn has(&self, hash: &str) -> Result<bool, BlobError> {
+        match self.store.head(&key(hash)).await {
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            found => Ok(found.map(|_| true)?),
+        }
+    }
+
     /// Names of blobs older than `age`, in lists of at most `most`.
     ///
     /// # Errors
     /// [`BlobError::Storage`].
     pub async fn older_than(&self, age: Duration, most: usize) -> Result<Vec<Vec<String>>, BlobError> {
-        let before = Utc::now() - chrono::Duration::from_std(age).unwrap_or(chrono::Duration::MAX);
+        let before = so_long_ago(age);
         let old = self.store.list(Some(&Key::from(BLOBS))).try_filter_map(|found| async move {
             let name = found.location.filename().map(str::to_owned);
             Ok(name.filter(|_| found.last_modified < before))
@@ -116,6 +131,42 @@ impl Blobs {
         }
     }
 
+    /// Deletes a blob if nobody has put it again for so long; whether it did.
+    ///
+    /// # Errors
+    /// [`BlobError::Storage`].
+    pub async fn delete_older_than(&self, hash: &str, age: Duration) -> Result<bool, BlobError> {
+        let found = match self.store.head(&key(hash)).await {
+            Err(object_store::Error::NotFound { .. }) => return Ok(false),
+            found => found?,
+        };
+        let old = found.last_modified < so_long_ago(age);
+        if old {
+            self.delete(hash).await?;
+        }
+        Ok(old)
+    }
+
+    /// Deletes files that a process left behind which died while it wrote them; how many. The backend never lists them,
+    /// and only a folder has any.
+    ///
+    /// # Errors
+    /// [`BlobError::Folder`] if the folder cannot be read.
+    pub async fn sweep_unfinished(&self, age: Duration) -> Result<u64, BlobError> {
+        let Some(folder) = self.folder.clone() else { return Ok(0) };
+        let before = SystemTime::now().checked_sub(age).unwrap_or(SystemTime::UNIX_EPOCH);
+        let swept = tokio::task::spawn_blocking(move || {
+            let mut swept = sweep_folder(&folder, before)?;
+            for entry in entries(&folder.join(BLOBS))? {
+                if entry.file_type()?.is_dir() {
+                    swept += sweep_folder(&entry.path(), before)?;
+                }
+            }
+            Ok(swept)
+        });
+        swept.await.map_err(io::Error::other)?.map_err(BlobError::Folder)
+    }
+
     /// Writes and deletes a probe.
     ///
     /// # Errors
@@ -125,6 +176,34 @@ impl Blobs {
         self.store.put(&probe, PutPayload::from_static(b"spinelift")).await?;
         Ok(self.store.delete(&probe).await?)
     }
+}
+
+fn so_long_ago(age: Duration) -> DateTime<Utc> {
+    let age = chrono::Duration::from_std(age).unwrap_or(chrono::Duration::MAX);
+    Utc::now().checked_sub_signed(age).unwrap_or(DateTime::<Utc>::MIN_UTC)
+}
+
+/// What is in a folder; nothing in one that is not there.
+fn entries(folder: &Path) -> io::Result<Vec<fs::DirEntry>> {
+    match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        entries => entries?.collect(),
+    }
+}
+
+/// Deletes old files right in a folder that `object_store` was writing: it names them `name#number` until they are whole.
+fn sweep_folder(folder: &Path, before: SystemTime) -> io::Result<u64> {
+    let mut swept = 0;
+    for entry in entries(folder)? {
+        let name = entry.file_name();
+        let number = name.to_str().and_then(|name| name.rsplit_once('#')).map(|(_, number)| number);
+        let unfinished = number.is_some_and(|number| !number.is_empty() && number.bytes().all(|c| c.is_ascii_digit()));
+        if unfinished && entry.metadata()?.modified()? < before {
+            fs::remove_file(entry.path())?;
+            swept += 1;
+        }
+    }
+    Ok(swept)
 }
 
 /// SHA-256 of bytes in lower-case hexadecimal: a blob's name.
@@ -160,11 +239,41 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_blob_is_deleted_only_while_it_is_old() {
+        let blobs = Blobs::memory();
+        let name = blobs.put(Bytes::from_static(b"abc")).await.unwrap();
+        assert!(blobs.has(&name).await.unwrap());
+        assert!(!blobs.delete_older_than(&name, Duration::from_secs(60)).await.unwrap());
+        assert!(blobs.delete_older_than(&name, Duration::ZERO).await.unwrap());
+        assert!(!blobs.delete_older_than(&name, Duration::ZERO).await.unwrap());
+        assert!(!blobs.has(&name).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn files_that_a_crash_left_behind_are_swept_once_they_are_old() {
+        let folder = tempfile::tempdir().unwrap();
+        let blobs = Blobs::folder(folder.path()).unwrap();
+        let name = blobs.put(Bytes::from_static(b"abc")).await.unwrap();
+        let shelf = folder.path().join(BLOBS).join(&name[..2]);
+        let left_behind = [shelf.join(format!("{name}#1")), folder.path().join("probe#12")];
+        let others = [shelf.join("notes"), shelf.join("a#b"), folder.path().join("c#")];
+        for path in left_behind.iter().chain(&others) {
+            fs::write(path, b"ab").unwrap();
+        }
+        assert_eq!(blobs.sweep_unfinished(Duration::from_secs(60)).await.unwrap(), 0);
+        assert_eq!(blobs.sweep_unfinished(Duration::ZERO).await.unwrap(), 2);
+        assert!(left_behind.iter().all(|path| !path.exists()));
+        assert!(others.iter().all(|path| path.exists()));
+        assert_eq!(blobs.get(&name).await.unwrap(), Bytes::from_static(b"abc"));
+        assert_eq!(Blobs::memory().sweep_unfinished(Duration::ZERO).await.unwrap(), 0);
+    }
+
+    #[tokio::test]
     async fn damage_is_seen() {
         let folder = tempfile::tempdir().unwrap();
         let blobs = Blobs::folder(folder.path()).unwrap();
         let name = blobs.put(Bytes::from_static(b"abc")).await.unwrap();
-        std::fs::write(folder.path().join(BLOBS).join(&name[..2]).join(&name), b"abd").unwrap();
+        fs::write(folder.path().join(BLOBS).join(&name[..2]).join(&name), b"abd").unwrap();
         assert!(matches!(blobs.get(&name).await, Err(BlobError::Damaged(_))));
     }
 }

@@ -44,6 +44,8 @@ pub mod signature;
 #[cfg(feature = "serve")]
 pub mod blob;
 #[cfg(feature = "serve")]
+pub mod crash_point;
+#[cfg(feature = "serve")]
 pub mod net;
 #[cfg(feature = "serve")]
 pub mod store;
@@ -60,6 +62,8 @@ pub mod http;
 pub mod metrics;
 #[cfg(feature = "serve")]
 pub mod result_link;
+#[cfg(feature = "serve")]
+pub mod worker;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

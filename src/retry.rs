@@ -63,9 +63,8 @@ fn jittered(base_s: u64, name: &str, attempt: u32) -> Duration {
 /// FNV-1a with the finish of SplitMix64, since FNV alone leaves the low bits of similar names alike.
 fn digest(name: &str, attempt: u32) -> u64 {
     let bytes = name.bytes().chain(attempt.to_le_bytes());
-    let folded = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
+    let folded = bytes
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
     let mixed = (folded ^ (folded >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     mixed ^ (mixed >> 31)
@@ -91,8 +90,10 @@ mod tests {
 
     #[test]
     fn a_final_event_is_tried_ten_times_over_days() {
-        let waits: Vec<f64> =
-            (1..).map_while(|attempts| callback_backoff("msg", true, attempts, None)).map(|d| d.as_secs_f64()).collect();
+        let waits: Vec<f64> = (1..)
+            .map_while(|attempts| callback_backoff("msg", true, attempts, None))
+            .map(|d| d.as_secs_f64())
+            .collect();
         assert_eq!(waits.len(), 9);
         assert!(waits.iter().zip(&FINAL_CALLBACK_S[1..]).all(|(wait, base)| (wait / *base as f64 - 1.0).abs() <= 0.2));
         assert_eq!(callback_backoff("msg", true, 0, None), Some(Duration::ZERO));

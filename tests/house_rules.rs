@@ -21,8 +21,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("retry", &["retry"]),
     ("signature", &["signature"]),
     // adapters
-    ("net", &["net", "job"]),
-    ("store", &["store", "job"]),
+    ("net", &["net", "crash_point", "job"]),
+    ("store", &["store", "crash_point", "job"]),
     ("blob", &["blob"]),
     ("crash_point", &["crash_point"]),
     // use cases

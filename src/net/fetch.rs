@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use url::Url;
 
 use super::{Net, Refusal, retry_after};
+use crate::crash_point;
 use crate::job::{Failure, FailureCode};
 
 /// Most bytes set aside before the first has come: a length is a claim until then.
@@ -156,6 +157,7 @@ impl Net {
                 return Err(FetchError::too_large(max_bytes));
             }
             body.extend_from_slice(&piece);
+            crash_point::reached("during_fetch");
             let took = begun.elapsed();
             let due = took.as_secs_f64() * limits.least_bytes_per_second as f64;
             if took > limits.grace && (body.len() as f64) < due {

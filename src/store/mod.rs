@@ -391,6 +391,9 @@ pub trait Store: Send + Sync + 'static {
     /// Records an attempt to deliver, and what follows from it.
     async fn delivered(&self, token: DeliveryToken, attempt: Attempt, outcome: DeliveryOutcome) -> Result<Held>;
 
+    /// Gives a callback back unsent, due again after a while; it counts as no attempt.
+    async fn put_off(&self, token: DeliveryToken, after: Duration) -> Result<Held>;
+
     /// When the next callback can be claimed, if one is owed: one that is being sent counts with the end of its lease.
     async fn next_delivery(&self) -> Result<Option<Duration>>;
 

@@ -233,6 +233,10 @@ impl Store for SqliteStore {
         self.writer.write(deliveries::Delivered { token, attempt, outcome }).await
     }
 
+    async fn put_off(&self, token: DeliveryToken, after: Duration) -> Result<Held> {
+        self.writer.write(deliveries::PutOff { token, after }).await
+    }
+
     async fn next_delivery(&self) -> Result<Option<Duration>> {
         read(reads::next_delivery(&self.readers).await)
     }

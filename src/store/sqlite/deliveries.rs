@@ -1,5 +1,7 @@
 //! The outbox: callbacks that are owed, and what became of each attempt.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use sqlx::Row;
 
@@ -7,9 +9,7 @@ use super::rows::{self, now};
 use super::writer::{Command, Work};
 use crate::job::JobId;
 use crate::store::record::milliseconds;
-use crate::store::{
-    Attempt, Delivery, DeliveryId, DeliveryOutcome, DeliveryToken, Held, JobKey, Result, StoreError,
-};
+use crate::store::{Attempt, Delivery, DeliveryId, DeliveryOutcome, DeliveryToken, Held, JobKey, Result, StoreError};
 
 /// Leases callbacks that are due.
 pub(super) struct ClaimDeliveries {
@@ -33,13 +33,8 @@ const TAKE_BACK_EXPIRED: &str = concat!(
     now!()
 );
 
-const TAKE_BACK_ALL: &str = concat!(
-    "UPDATE deliveries SET due_at_ms = ",
-    now!(),
-    ", ",
-    back_or_passed_over!(),
-    " WHERE state = 'sending'"
-);
+const TAKE_BACK_ALL: &str =
+    concat!("UPDATE deliveries SET due_at_ms = ", now!(), ", ", back_or_passed_over!(), " WHERE state = 'sending'");
 
 /// Of each job the earliest event that is due, and none while another of the job is in flight.
 const CLAIM: &str = concat!(
@@ -153,5 +148,31 @@ impl Command for Delivered {
         // Another callback of the job may have waited for this one.
         work.effects.due = true;
         Ok(Held::Yes)
+    }
+}
+
+/// Gives a callback back unsent.
+pub(super) struct PutOff {
+    pub(super) token: DeliveryToken,
+    pub(super) after: Duration,
+}
+
+const PUT_OFF: &str = concat!(
+    "UPDATE deliveries SET due_at_ms = ",
+    now!(),
+    " + $3, ",
+    back_or_passed_over!(),
+    " WHERE id = $1 AND fence = $2 AND state = 'sending'"
+);
+
+#[async_trait]
+impl Command for PutOff {
+    type Answer = Held;
+
+    async fn run(&self, work: &mut Work) -> Result<Held> {
+        let put_off = sqlx::query(PUT_OFF).bind(self.token.id.0).bind(self.token.fence);
+        let put_off = put_off.bind(milliseconds(self.after)).execute(&mut work.db).await?;
+        work.effects.due = true;
+        Ok(if put_off.rows_affected() == 0 { Held::Lost } else { Held::Yes })
     }
 }

@@ -1,0 +1,188 @@
+//! Sends callbacks: signed, within limits, each receiver at its own pace, every attempt recorded.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use chrono::Utc;
+use tokio::task::JoinSet;
+use url::{Position, Url};
+
+use super::receivers::{PutOff, Receivers};
+use super::shift::{Phase, Shift};
+use crate::crash_point;
+use crate::job::announcement;
+use crate::net::{Answer, SendError};
+use crate::retry;
+use crate::signature;
+use crate::store::{Attempt, Delivery, DeliveryOutcome, Held};
+
+/// Callbacks that are sent at a time, to all receivers together.
+const IN_FLIGHT: usize = 64;
+
+/// Callbacks held here at most that wait for their turn, all receivers together.
+const WAITING: usize = 1024;
+
+/// How long a receiver may take over a final event.
+const FINAL_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How long a receiver may take over a progress event: later ones are on their way.
+const PROGRESS_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How often the store is asked where no signal comes.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// How long to wait after the store failed.
+const AFTER_ERROR: Duration = Duration::from_secs(1);
+
+/// An attempt that ended: whose, and whether anything was answered.
+struct Sent {
+    host: String,
+    answered: bool,
+}
+
+/// Sends what is due until everything ends, then waits for what is being sent.
+pub(super) async fn run(shift: Arc<Shift>) {
+    let mut receivers = Receivers::default();
+    let mut sending = JoinSet::new();
+    let mut wait = Duration::ZERO;
+    loop {
+        let mut put_off = PutOff::default();
+        while sending.len() < IN_FLIGHT {
+            let Some((host, delivery)) = receivers.next() else { break };
+            sending.spawn(deliver(Arc::clone(&shift), host, delivery));
+        }
+        tokio::select! {
+            biased;
+            () = shift.until(Phase::Closing) => break,
+            Some(sent) = sending.join_next() => if let Ok(Sent { host, answered }) = sent {
+                receivers.done(&host, answered, &mut put_off);
+            },
+            () = due(&shift, wait), if receivers.waiting() < WAITING => {
+                wait = claim(&shift, &mut receivers, &mut put_off).await;
+            }
+        }
+        // A lease must outlast the wait here and the longest answer.
+        let patience = shift.pace.lease.saturating_sub(FINAL_TIMEOUT) / 2;
+        if let Some(then) = Instant::now().checked_sub(patience) {
+            receivers.claimed_before(then, &mut put_off);
+        }
+        give_back(&shift, put_off).await;
+    }
+    while sending.join_next().await.is_some() {}
+}
+
+/// Ends when a callback may be due.
+async fn due(shift: &Shift, wait: Duration) {
+    tokio::select! {
+        () = shift.app.store.signals().due() => {}
+        () = tokio::time::sleep(wait) => {}
+    }
+}
+
+/// Takes in what is due; how long to wait before asking again.
+async fn claim(shift: &Shift, receivers: &mut Receivers, put_off: &mut PutOff) -> Duration {
+    let claimed_at = Instant::now();
+    let deliveries = match shift.app.store.claim_deliveries(&shift.name, IN_FLIGHT).await {
+        Ok(deliveries) => deliveries,
+        Err(cause) => {
+            tracing::warn!(%cause, "cannot claim callbacks; trying again");
+            return AFTER_ERROR;
+        }
+    };
+    let more = deliveries.len() == IN_FLIGHT;
+    for delivery in deliveries {
+        receivers.take(host_of(&delivery.url), claimed_at, delivery, put_off);
+    }
+    if more {
+        return Duration::ZERO;
+    }
+    match shift.app.store.next_delivery().await {
+        Ok(next) => next.unwrap_or(LOOK).min(LOOK),
+        Err(cause) => {
+            tracing::warn!(%cause, "cannot see when the next callback is due; trying again");
+            AFTER_ERROR
+        }
+    }
+}
+
+/// What counts as one receiver: scheme, host and port.
+fn host_of(url: &str) -> String {
+    Url::parse(url).map_or_else(|_| url.to_owned(), |url| url[..Position::BeforePath].to_owned())
+}
+
+/// Tells the store what is not sent now. Where that fails, leases end by themselves.
+async fn give_back(shift: &Shift, put_off: PutOff) {
+    for (delivery, after) in put_off.0 {
+        if let Err(cause) = shift.app.store.put_off(delivery.token, after).await {
+            tracing::warn!(%cause, "cannot put a callback off; it is due again when its lease ends");
+        }
+    }
+}
+
+/// One attempt, and its record.
+async fn deliver(shift: Arc<Shift>, host: String, delivery: Delivery) -> Sent {
+    crash_point::reached("before_callback");
+    let began = Instant::now();
+    let answer = send(&shift, &delivery).await;
+    let took = began.elapsed();
+    crash_point::reached("after_callback");
+    let (outcome, word) = follows(&delivery, &answer);
+    let attempt = Attempt {
+        status: answer.as_ref().ok().map(|answer| answer.status),
+        error: match &answer {
+            Ok(_) if outcome == DeliveryOutcome::Delivered => None,
+            Ok(answer) => Some(format!("the receiver answers {}", answer.status)),
+            Err(error) => Some(error.to_string()),
+        },
+        took,
+    };
+    shift.app.metrics.delivery(word);
+    match shift.app.store.delivered(delivery.token, attempt, outcome).await {
+        Ok(Held::Yes) => {}
+        Ok(Held::Lost) => shift.app.metrics.stale_write(),
+        // It stays leased, and is sent again under the same id when that ends.
+        Err(cause) => tracing::warn!(job = %delivery.job_id, %cause, "cannot record an attempt to call back"),
+    }
+    let answered = !matches!(answer, Err(SendError::TimedOut(_) | SendError::Failed(_)));
+    Sent { host, answered }
+}
+
+/// Posts what is told of the event, signed if there are secrets.
+async fn send(shift: &Shift, delivery: &Delivery) -> Result<Answer, SendError> {
+    let event = &delivery.event;
+    let result_url = shift.links.url(&delivery.owner, &delivery.job_id, event.at_ms);
+    let body = Bytes::from(announcement(&delivery.job_id, event, result_url.as_deref()).to_string());
+    let id = message_id(delivery);
+    // Of this attempt, as receivers refuse what is old.
+    let timestamp = Utc::now().timestamp();
+    let mut headers = vec![
+        ("content-type", "application/json".to_owned()),
+        ("webhook-id", id.clone()),
+        ("webhook-timestamp", timestamp.to_string()),
+    ];
+    if !shift.secrets.is_empty() {
+        headers.push(("webhook-signature", signature::sign(&shift.secrets, &id, timestamp, &body)));
+    }
+    let timeout = if event.state.is_final() { FINAL_TIMEOUT } else { PROGRESS_TIMEOUT };
+    shift.app.net.post(&delivery.url, &headers, body, timeout).await
+}
+
+/// The same for every attempt, so that a receiver can tell a repeat.
+fn message_id(delivery: &Delivery) -> String {
+    format!("msg_{}_{}", delivery.job_id, delivery.event.sequence)
+}
+
+/// What follows from an answer, or from none.
+fn follows(delivery: &Delivery, answer: &Result<Answer, SendError>) -> (DeliveryOutcome, &'static str) {
+    let asked = match answer {
+        Ok(Answer { status: 200..=299, .. }) => return (DeliveryOutcome::Delivered, "delivered"),
+        // 410: the receiver wants no more of it.
+        Ok(Answer { status: 410, .. }) | Err(SendError::Refused(_)) => return (DeliveryOutcome::GivenUp, "given_up"),
+        Ok(answer) => answer.retry_after,
+        Err(SendError::TimedOut(_) | SendError::Failed(_)) => None,
+    };
+    let attempts = delivery.attempts.saturating_add(1);
+    let backoff = retry::callback_backoff(&message_id(delivery), delivery.event.state.is_final(), attempts, asked);
+    backoff.map_or((DeliveryOutcome::GivenUp, "given_up"), |after| (DeliveryOutcome::RetryAfter(after), "retried"))
+}

@@ -1,0 +1,123 @@
+//! A store that fails on purpose: everything is passed on to a real one, unless a test says otherwise.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use spinelift::job::{Event, JobId};
+use spinelift::store::{
+    Attempt, BatchCounts, Beat, Cancel, Claim, Delivery, DeliveryOutcome, DeliveryToken, Filter, Held, Job, JobKey,
+    JobResult, NewJob, Outcome, Progress, Queue, Reaped, Result, Retention, Signals, Store, StoreError, Submitted,
+    Token,
+};
+
+/// What fails, and how often it did.
+pub struct Faulty {
+    inner: Arc<dyn Store>,
+    /// Looking into the cache panics.
+    pub cache_panics: AtomicBool,
+    /// Heartbeats fail.
+    pub heartbeats_fail: AtomicBool,
+    /// So many more ends of jobs cannot be written.
+    pub ends_fail: AtomicU32,
+    /// Calls that wrote progress.
+    pub progress_writes: AtomicU32,
+}
+
+impl Faulty {
+    /// Nothing fails yet.
+    pub fn over(inner: Arc<dyn Store>) -> Arc<Self> {
+        Arc::new(Self {
+            inner,
+            cache_panics: AtomicBool::new(false),
+            heartbeats_fail: AtomicBool::new(false),
+            ends_fail: AtomicU32::new(0),
+            progress_writes: AtomicU32::new(0),
+        })
+    }
+}
+
+fn failure() -> StoreError {
+    StoreError::Row("on purpose".into())
+}
+
+#[async_trait]
+impl Store for Faulty {
+    fn signals(&self) -> &Arc<Signals> {
+        self.inner.signals()
+    }
+    async fn submit(&self, jobs: Vec<NewJob>) -> Result<Vec<Submitted>> {
+        self.inner.submit(jobs).await
+    }
+    async fn job(&self, owner: &str, id: &JobId) -> Result<Option<Job>> {
+        self.inner.job(owner, id).await
+    }
+    async fn events(&self, job: JobKey, after: u64, limit: usize) -> Result<Vec<Event>> {
+        self.inner.events(job, after, limit).await
+    }
+    async fn list(&self, owner: &str, filter: &Filter) -> Result<Vec<Job>> {
+        self.inner.list(owner, filter).await
+    }
+    async fn batch(&self, owner: &str, batch: &str) -> Result<Option<BatchCounts>> {
+        self.inner.batch(owner, batch).await
+    }
+    async fn cancel(&self, owner: &str, id: &JobId) -> Result<Option<Cancel>> {
+        self.inner.cancel(owner, id).await
+    }
+    async fn queue(&self) -> Result<Queue> {
+        self.inner.queue().await
+    }
+    async fn claim(&self, worker: &str, most: usize) -> Result<Vec<Claim>> {
+        self.inner.claim(worker, most).await
+    }
+    async fn heartbeat(&self, tokens: &[Token]) -> Result<Vec<Beat>> {
+        if self.heartbeats_fail.load(Ordering::SeqCst) { Err(failure()) } else { self.inner.heartbeat(tokens).await }
+    }
+    async fn progress(&self, token: Token, news: Vec<Progress>) -> Result<Held> {
+        self.progress_writes.fetch_add(1, Ordering::SeqCst);
+        self.inner.progress(token, news).await
+    }
+    async fn finish(&self, token: Token, news: Vec<Progress>, outcome: Outcome) -> Result<Held> {
+        let fails = self.ends_fail.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        if fails.is_ok() { Err(failure()) } else { self.inner.finish(token, news, outcome).await }
+    }
+    async fn release(&self, tokens: &[Token]) -> Result<()> {
+        self.inner.release(tokens).await
+    }
+    async fn reap(&self) -> Result<Reaped> {
+        self.inner.reap().await
+    }
+    async fn recover(&self) -> Result<Reaped> {
+        self.inner.recover().await
+    }
+    async fn cached(&self, cache_key: &str) -> Result<Option<JobResult>> {
+        assert!(!self.cache_panics.load(Ordering::SeqCst), "on purpose");
+        self.inner.cached(cache_key).await
+    }
+    async fn claim_deliveries(&self, worker: &str, most: usize) -> Result<Vec<Delivery>> {
+        self.inner.claim_deliveries(worker, most).await
+    }
+    async fn delivered(&self, token: DeliveryToken, attempt: Attempt, outcome: DeliveryOutcome) -> Result<Held> {
+        self.inner.delivered(token, attempt, outcome).await
+    }
+    async fn put_off(&self, token: DeliveryToken, after: Duration) -> Result<Held> {
+        self.inner.put_off(token, after).await
+    }
+    async fn next_delivery(&self) -> Result<Option<Duration>> {
+        self.inner.next_delivery().await
+    }
+    async fn prune(&self, retention: Retention) -> Result<u64> {
+        self.inner.prune(retention).await
+    }
+    async fn referenced(&self, hashes: &[String]) -> Result<HashSet<String>> {
+        self.inner.referenced(hashes).await
+    }
+    async fn check_writable(&self) -> Result<()> {
+        self.inner.check_writable().await
+    }
+    async fn close(&self) {
+        self.inner.close().await;
+    }
+}
