@@ -1,5 +1,147 @@
-//! The HTTP face.
+//! The HTTP face: requests in, answers out. Every route is in this file.
+//!
+//! `layers` surrounds them all, `error` is the registry of refusals, `wire` and `schema` are the shapes. The connection
+//! loop is `server`, which knows no routes.
 
+mod accept;
+mod auth;
+mod batch;
 pub mod body;
+mod codes;
+mod error;
+mod etag;
+mod events;
+mod extract;
+mod face;
+mod generate;
+mod health;
+mod jobs;
+mod json;
+mod layers;
+mod legacy;
+mod openapi;
+mod preview;
+mod request;
+mod result;
+mod schema;
 pub mod server;
 mod socket;
+mod status;
+mod wait;
+mod welcome;
+mod wire;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::header::CONTENT_SECURITY_POLICY;
+use axum::http::{HeaderValue, Method, StatusCode};
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use utoipa_swagger_ui::SwaggerUi;
+
+use crate::app::App;
+use body::{BodyGuard, BodyLimits, limit_body};
+use codes::Code;
+use error::ApiError;
+use face::{Face, Shared};
+
+/// What the documentation's page needs: its own scripts and styles, and to call the API.
+const DOCS_POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; \
+     connect-src 'self'; base-uri 'none'; frame-ancestors 'none'",
+);
+
+/// The service's routes.
+pub fn router(app: App) -> Router {
+    let face = Arc::new(Face::new(app));
+    let prefix = face.app.config.http.api_prefix.clone();
+    let api = api(&face);
+    let described = OpenApiRouter::with_openapi(openapi::Document::openapi())
+        .merge(if prefix.is_empty() { api } else { OpenApiRouter::new().nest(&prefix, api) })
+        .merge(legacy(&face))
+        .routes(routes!(health::health))
+        .routes(routes!(health::ready))
+        .routes(routes!(health::metrics));
+    let (routes, document) = described.split_for_parts();
+    face.set_document(&openapi::complete(&document));
+
+    let limits = BodyLimits::up_to(face.app.config.http.max_request_bytes);
+    routes
+        .route("/", get(welcome::welcome))
+        .route("/openapi.json", get(welcome::document))
+        .merge(docs())
+        .fallback(no_route)
+        .method_not_allowed_fallback(no_method)
+        // The guard's limit is the one that counts.
+        .layer(DefaultBodyLimit::disable())
+        .layer(from_fn_with_state(BodyGuard { limits, refuse: error::refuse_body }, limit_body))
+        .layer(from_fn_with_state(Arc::clone(&face), layers::around))
+        .with_state(face)
+}
+
+/// The routes under API_PREFIX.
+fn api(face: &Shared) -> OpenApiRouter<Shared> {
+    let with_key = from_fn_with_state(Arc::clone(face), auth::require_key);
+    let with_key_or_link = from_fn_with_state(Arc::clone(face), auth::require_key_or_link);
+    let unless_draining = from_fn_with_state(Arc::clone(face), layers::refuse_when_draining);
+    let new_work = OpenApiRouter::new()
+        .routes(routes!(generate::generate))
+        .routes(routes!(batch::submit))
+        .routes(routes!(preview::preview))
+        .route_layer(unless_draining);
+    let results = OpenApiRouter::new().routes(routes!(result::result)).route_layer(with_key_or_link);
+    OpenApiRouter::new()
+        .merge(new_work)
+        .routes(routes!(batch::status))
+        .routes(routes!(jobs::list))
+        .routes(routes!(jobs::cancel))
+        .routes(routes!(status::status))
+        .routes(routes!(events::events))
+        .route_layer(with_key)
+        .merge(results)
+}
+
+/// The routes that today's SpineLift app calls.
+fn legacy(face: &Shared) -> OpenApiRouter<Shared> {
+    OpenApiRouter::new()
+        .routes(routes!(legacy::from_url))
+        .routes(routes!(legacy::from_file))
+        .route_layer(from_fn_with_state(Arc::clone(face), layers::refuse_when_draining))
+        .route_layer(from_fn_with_state(Arc::clone(face), auth::require_key))
+        .route_layer(from_fn(legacy::detail_errors))
+}
+
+/// The documentation's page. Its assets are in the program, and nothing of it asks another host.
+fn docs() -> Router<Shared> {
+    let settings = utoipa_swagger_ui::Config::from("/openapi.json").validator_url("none").try_it_out_enabled(true);
+    Router::from(SwaggerUi::new("/docs").config(settings)).layer(map_response(allow_docs))
+}
+
+async fn allow_docs(mut response: Response) -> Response {
+    response.headers_mut().insert(CONTENT_SECURITY_POLICY, DOCS_POLICY);
+    response
+}
+
+/// The answer to a connection beyond the cap, for [`server::Server::busy`].
+#[must_use]
+pub fn too_many_connections() -> Response {
+    error::too_many_connections()
+}
+
+async fn no_route() -> ApiError {
+    ApiError::new(Code::RouteNotFound, "there is no such route; see /docs")
+}
+
+/// `Allow` is added by the router.
+async fn no_method(method: Method) -> Response {
+    if method == Method::OPTIONS {
+        return StatusCode::NO_CONTENT.into_response();
+    }
+    ApiError::new(Code::MethodNotAllowed, "the route has other methods; see Allow").into_response()
+}

@@ -1,0 +1,273 @@
+//! `/mesh/batch`: many images with one set of parameters, one job each, under one id.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::header::LOCATION;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::auth::Owner;
+use super::codes::Code;
+use super::error::ApiError;
+use super::extract::Submission;
+use super::face::{Face, Shared};
+use super::generate::{self, Image, Outcome, new_job};
+use super::request::{self, Parameters, Reader};
+use super::schema::{BatchForm, BatchRequest, ErrorBody};
+use super::wire::{JobStatus, Status};
+use crate::job::{ImageSource, JobId};
+use crate::store::{BatchCounts, Filter, NewJob};
+
+/// A batch that was accepted.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct BatchAccepted {
+    /// The batch's id.
+    batch_id: String,
+    /// One for each image, in their order.
+    jobs: Vec<BatchItem>,
+    /// Whole seconds until all should be done.
+    #[schema(minimum = 1, example = 3)]
+    estimated_time: u64,
+}
+
+/// What became of one image: a job, or a refusal.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct BatchItem {
+    /// The job's id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    job_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    status: Option<Status>,
+    /// Why there is no job.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, value_type = Option<ErrorBody>)]
+    error: Option<Value>,
+}
+
+/// How far a batch is.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct BatchStatus {
+    /// The batch's id.
+    batch_id: String,
+    /// Processing while a job is; failed if all jobs have; otherwise completed.
+    status: Status,
+    /// Percent of jobs that have ended.
+    #[schema(maximum = 100)]
+    progress: u8,
+    counts: Counts,
+    /// Every job, in the order of the images.
+    jobs: Vec<JobStatus>,
+}
+
+/// How many jobs of a batch stand where.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Counts {
+    /// Jobs in all.
+    total: u64,
+    /// Waiting or being done.
+    processing: u64,
+    /// With a result.
+    completed: u64,
+    /// Without one, those called off included.
+    failed: u64,
+}
+
+/// Submit many images.
+///
+/// One job each, with the same parameters and callback. Where one is refused the others are accepted all the same, and
+/// the refusal stands in its place.
+#[utoipa::path(
+    post, path = "/mesh/batch", operation_id = "submit_batch", tag = "batches",
+    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters: a repeat is answered with the same jobs")),
+    request_body(content((BatchRequest = "application/json"), (BatchForm = "multipart/form-data"))),
+    responses((status = 202, body = BatchAccepted, description = "At least one job was accepted",
+        headers(("Location" = String, description = "The batch's status")))),
+)]
+pub(super) async fn submit(
+    State(face): State<Shared>,
+    owner: Owner,
+    headers: HeaderMap,
+    submission: Submission,
+) -> Result<Response, ApiError> {
+    let batch = read(&face, &headers, submission)?;
+    let mut id = Uuid::now_v7().hyphenated().to_string();
+    let mut items: Vec<Result<NewJob, ApiError>> = Vec::with_capacity(batch.images.len());
+    for (index, item) in batch.images.iter().enumerate() {
+        let job = to_job(&face, &owner, &batch, item).await;
+        // A space is in no caller's key, so no other request can have this one.
+        let idempotency_key = batch.idempotency_key.as_ref().map(|key| format!("{key} {index}"));
+        items.push(job.map(|job| NewJob { batch: Some(id.clone()), idempotency_key, ..job }));
+    }
+    let jobs = items.iter().filter_map(|item| item.as_ref().ok().cloned()).collect();
+    let mut submitted = face.app.store.submit(jobs).await?.into_iter();
+    let mut outcomes = Vec::with_capacity(items.len());
+    for item in items {
+        outcomes.push(match item {
+            Ok(_) => submitted.next().ok_or_else(ApiError::internal).and_then(|one| Outcome::of(&face, one)),
+            Err(refusal) => Err(refusal),
+        });
+    }
+    if outcomes.iter().all(Result::is_err) {
+        return Err(refuse_all(outcomes));
+    }
+    let replayed = outcomes.iter().flatten().find(|outcome| outcome.is_replayed);
+    if let Some(first) = replayed.and_then(|outcome| outcome.job.batch.clone()) {
+        id = first;
+    }
+    let is_replayed = replayed.is_some();
+    let jobs = outcomes.into_iter().map(BatchItem::from).collect();
+    let location = format!("{}/mesh/batch/{id}", face.app.config.http.api_prefix);
+    let accepted = BatchAccepted { batch_id: id, jobs, estimated_time: face.estimated_seconds().await? };
+    let mut response = (StatusCode::ACCEPTED, Json(accepted)).into_response();
+    if let Ok(location) = HeaderValue::try_from(location) {
+        response.headers_mut().insert(LOCATION, location);
+    }
+    if is_replayed {
+        response.headers_mut().insert("idempotent-replayed", HeaderValue::from_static("true"));
+    }
+    Ok(response)
+}
+
+/// A batch as it was asked for; what is wrong with one image is kept in its place.
+struct Asked {
+    images: Vec<Result<(Image, Option<JobId>), ApiError>>,
+    parameters: Parameters,
+    callback_url: Option<String>,
+    idempotency_key: Option<String>,
+}
+
+fn read(face: &Face, headers: &HeaderMap, submission: Submission) -> Result<Asked, ApiError> {
+    let Submission { mut fields, files } = submission;
+    let mut reader = Reader::default();
+    let mut images: Vec<_> =
+        files.into_iter().map(|file| request::expect_image(&file).map(|()| (Image::File(file), None))).collect();
+    for item in read_list(&mut reader, &mut fields, "images") {
+        images.push(read_item(face, item));
+    }
+    for url in read_list(&mut reader, &mut fields, "image_urls") {
+        images.push(read_item(face, json!({ "image_url": url })));
+    }
+    let most = face.app.config.jobs.max_batch;
+    if !(1..=most).contains(&images.len()) {
+        let expected = format!("1 to {most} images in all, as `images`, `image_urls` or files of a multipart form");
+        reader.refuse("images", &images.len().into(), expected);
+    }
+    let callback_url = reader.url(face, &mut fields, "callback_url");
+    let mut parameters = reader.parameters(&mut fields);
+    let idempotency_key = reader.idempotency_key(headers);
+    request::warn_of_unknown(&fields, &mut parameters.1);
+    reader.finish()?;
+    Ok(Asked { images, parameters, callback_url, idempotency_key })
+}
+
+fn read_list(reader: &mut Reader, fields: &mut Map<String, Value>, name: &str) -> Vec<Value> {
+    match fields.remove(name) {
+        None | Some(Value::Null) => Vec::new(),
+        Some(Value::Array(items)) => items,
+        Some(other) => {
+            reader.refuse(name, &other, "an array");
+            Vec::new()
+        }
+    }
+}
+
+fn read_item(face: &Face, item: Value) -> Result<(Image, Option<JobId>), ApiError> {
+    let mut reader = Reader::default();
+    let mut fields = match item {
+        Value::Object(fields) => fields,
+        Value::String(url) => Map::from_iter([("image_url".to_owned(), Value::String(url))]),
+        other => {
+            reader.refuse("images", &other, "objects with image_url and, if you like, job_id");
+            Map::new()
+        }
+    };
+    let url = generate::read_image(face, &mut reader, &mut fields, Vec::new());
+    let job_id = reader.job_id(&mut fields);
+    reader.finish()?;
+    Ok((url.ok_or_else(ApiError::internal)?, job_id))
+}
+
+async fn to_job(
+    face: &Face,
+    owner: &Owner,
+    batch: &Asked,
+    item: &Result<(Image, Option<JobId>), ApiError>,
+) -> Result<NewJob, ApiError> {
+    let (image, job_id) = item.as_ref().map_err(Clone::clone)?;
+    let source = match image {
+        Image::Url(url) => ImageSource::Url(url.clone()),
+        Image::File(bytes) => ImageSource::Blob(face.app.blobs.put(bytes.clone()).await?),
+    };
+    let request = request::mesh_request(source, batch.parameters.clone());
+    Ok(new_job(owner, job_id.clone(), &request, batch.callback_url.clone()))
+}
+
+/// Without a single job there is no batch: the first refusal is the answer, with all of them in its details.
+fn refuse_all(outcomes: Vec<Result<Outcome, ApiError>>) -> ApiError {
+    let errors: Vec<ApiError> = outcomes.into_iter().filter_map(Result::err).collect();
+    let all: Vec<Value> = errors.iter().map(|error| json!({ "error": error.to_json() })).collect();
+    let first = errors.into_iter().next();
+    first.unwrap_or_else(|| ApiError::new(Code::ValidationFailed, "no image was given")).with_detail("jobs", all.into())
+}
+
+impl From<Result<Outcome, ApiError>> for BatchItem {
+    fn from(outcome: Result<Outcome, ApiError>) -> Self {
+        match outcome {
+            Ok(Outcome { job, .. }) => {
+                Self { job_id: Some(job.id.to_string()), status: Some(job.state.into()), error: None }
+            }
+            Err(error) => Self { job_id: None, status: None, error: Some(error.to_json()) },
+        }
+    }
+}
+
+/// How far a batch is.
+#[utoipa::path(
+    get, path = "/mesh/batch/{batch_id}", operation_id = "batch", tag = "batches",
+    params(("batch_id" = String, Path, description = "The batch's id")),
+    responses((status = 200, body = BatchStatus, description = "Counts, and every job")),
+)]
+pub(super) async fn status(
+    State(face): State<Shared>,
+    owner: Owner,
+    path: Result<Path<String>, axum::extract::rejection::PathRejection>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let unknown =
+        || ApiError::new(Code::BatchNotFound, "no batch has this id; ids are kept for as long as results are");
+    // An id of ours, so that nothing else reaches the database.
+    let id = path.ok().and_then(|Path(id)| Uuid::parse_str(&id).ok()).ok_or_else(unknown)?.hyphenated().to_string();
+    let counts = face.app.store.batch(&owner.0, &id).await?.ok_or_else(unknown)?;
+    let limit = usize::try_from(counts.total).unwrap_or(usize::MAX);
+    let filter = Filter { batch: Some(id.clone()), limit, ..Filter::default() };
+    let mut jobs = face.app.store.list(&owner.0, &filter).await?;
+    // The list is newest first, the batch in the order of its images.
+    jobs.reverse();
+    let jobs = jobs.iter().map(|job| JobStatus::new(&face, &headers, job)).collect();
+    let counts = Counts::from(counts);
+    let status = match &counts {
+        Counts { processing: 1.., .. } => Status::Processing,
+        Counts { completed: 0, .. } => Status::Failed,
+        _ => Status::Completed,
+    };
+    let ended = 100 * (counts.completed + counts.failed) / counts.total.max(1);
+    let progress = u8::try_from(ended).unwrap_or(100);
+    Ok(Json(BatchStatus { batch_id: id, status, progress, counts, jobs }).into_response())
+}
+
+impl From<BatchCounts> for Counts {
+    fn from(counts: BatchCounts) -> Self {
+        Self {
+            total: counts.total,
+            processing: counts.queued + counts.running,
+            completed: counts.completed,
+            failed: counts.failed + counts.cancelled,
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! What a request carries, taken out of it: fields and files, the query, the job's id.
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{FromRequest, FromRequestParts, Multipart, Path, Request};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Uri};
+use bytes::{Bytes, BytesMut};
+use serde_json::{Map, Value};
+
+use super::codes::Code;
+use super::error::ApiError;
+use super::face::Shared;
+use super::json;
+use crate::job::{FailureCode, JobId};
+use crate::mesh::parameters::PARAMETERS;
+
+/// Largest JSON body and largest text field of a form, bytes: a thousand URLs of the longest kind, and far below what
+/// reading it into values could cost of a body as large as an image's may be.
+const TEXT_BYTES: usize = 4 << 20;
+
+/// Fields and files of a JSON object or of a multipart form, alike.
+#[derive(Debug, Default)]
+pub(super) struct Submission {
+    /// By name. Those of a form are texts, except `parameters`, which holds an object in both cases.
+    pub(super) fields: Map<String, Value>,
+    /// The parts that are images, in order.
+    pub(super) files: Vec<Bytes>,
+}
+
+impl FromRequest<Shared> for Submission {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, face: &Shared) -> Result<Self, ApiError> {
+        match media_type(request.headers()) {
+            "application/json" => Ok(Self { fields: read_object(request.into_body()).await?, files: Vec::new() }),
+            "multipart/form-data" => read_form(request, face).await,
+            other => Err(ApiError::new(
+                Code::UnsupportedMediaType,
+                format!("the Content-Type is {other:?}, must be application/json or multipart/form-data"),
+            )),
+        }
+    }
+}
+
+/// The media type without its parameters; empty if there is none.
+pub(super) fn media_type(headers: &HeaderMap) -> &str {
+    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(';').next().unwrap_or_default().trim()
+}
+
+async fn read_object(body: Body) -> Result<Map<String, Value>, ApiError> {
+    match json::read(&read_body(body, TEXT_BYTES).await?)? {
+        Value::Object(fields) => Ok(fields),
+        _ => Err(ApiError::new(Code::MalformedRequest, "the body is JSON, but must be an object")),
+    }
+}
+
+/// A whole body. Why it broke off is said by the guard around all routes, which knows.
+pub(super) async fn read_body(body: Body, most: usize) -> Result<Bytes, ApiError> {
+    let too_large = ApiError::new(Code::RequestTooLarge, format!("the body may have at most {most} bytes"));
+    let bytes = to_bytes(body, most).await;
+    bytes.map_err(|error| {
+        let source = std::error::Error::source(&error);
+        if source.is_some_and(|source| source.is::<http_body_util::LengthLimitError>()) {
+            too_large
+        } else {
+            ApiError::new(Code::MalformedRequest, "the body broke off")
+        }
+    })
+}
+
+/// The bytes of an image within the limit on images.
+pub(super) async fn read_image(body: Body, most: u64) -> Result<Bytes, ApiError> {
+    let limit = usize::try_from(most).unwrap_or(usize::MAX);
+    read_body(body, limit).await.map_err(|error| if error.code() == Code::RequestTooLarge { over(most) } else { error })
+}
+
+fn over(limit: u64) -> ApiError {
+    let message = format!("the image's file size is over the limit of {limit} bytes; scale the image down");
+    let details = serde_json::json!({ "what": "file size", "limit": limit });
+    ApiError::new(Code::Failure(FailureCode::ImageTooLarge), message).with_details(details)
+}
+
+async fn read_form(request: Request, face: &Shared) -> Result<Submission, ApiError> {
+    let broken = |error: &dyn std::fmt::Display| {
+        ApiError::new(Code::MalformedRequest, format!("the multipart body cannot be read: {error}"))
+    };
+    let limit = face.app.config.images.limits.max_bytes;
+    let mut form = Multipart::from_request(request, &()).await.map_err(|error| broken(&error.body_text()))?;
+    let mut submission = Submission::default();
+    let mut parameters = Map::new();
+    while let Some(mut field) = form.next_field().await.map_err(|error| broken(&error.body_text()))? {
+        let name = field.name().unwrap_or_default().to_owned();
+        let is_file = matches!(name.as_str(), "file" | "files" | "file[]" | "files[]");
+        let most = if is_file { limit } else { TEXT_BYTES as u64 };
+        let mut bytes = BytesMut::new();
+        while let Some(chunk) = field.chunk().await.map_err(|error| broken(&error.body_text()))? {
+            bytes.extend_from_slice(&chunk);
+            if bytes.len() as u64 > most {
+                return Err(if is_file { over(limit) } else { too_long(&name) });
+            }
+        }
+        if is_file {
+            submission.files.push(bytes.freeze());
+            continue;
+        }
+        let text = std::str::from_utf8(&bytes).map_err(|_| broken(&"a field is not UTF-8"))?;
+        let is_parameter = PARAMETERS.iter().any(|row| row.name == name);
+        let (target, value) = match name.as_str() {
+            "parameters" if text.trim().is_empty() => continue,
+            "parameters" => (&mut submission.fields, json::read(text.as_bytes())?),
+            _ if is_parameter => (&mut parameters, Value::from(text)),
+            _ => (&mut submission.fields, Value::from(text)),
+        };
+        if target.insert(name, value).is_some() {
+            return Err(broken(&"a field occurs twice"));
+        }
+    }
+    add_parameters(&mut submission.fields, parameters);
+    Ok(submission)
+}
+
+fn too_long(name: &str) -> ApiError {
+    let name: String = name.chars().take(60).collect();
+    ApiError::new(Code::RequestTooLarge, format!("the field {name:?} may have at most {TEXT_BYTES} bytes"))
+}
+
+/// Single fields of a form win over the object, as the more particular. What is no object is refused later.
+fn add_parameters(fields: &mut Map<String, Value>, single: Map<String, Value>) {
+    if single.is_empty() {
+        return;
+    }
+    match fields.get_mut("parameters") {
+        Some(Value::Object(parameters)) => parameters.extend(single),
+        None | Some(Value::Null) => drop(fields.insert("parameters".into(), Value::Object(single))),
+        Some(_) => {}
+    }
+}
+
+/// The query's names and values; of equal names the last counts.
+#[derive(Debug, Default)]
+pub(super) struct Query(Map<String, Value>);
+
+impl Query {
+    fn of(uri: &Uri) -> Self {
+        let pairs = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+        Self(pairs.map(|(name, value)| (name.into_owned(), Value::String(value.into_owned()))).collect())
+    }
+
+    /// Takes a value out; empty counts as absent.
+    pub(super) fn take(&mut self, name: &str) -> Option<String> {
+        match self.0.remove(name) {
+            Some(Value::String(text)) if !text.is_empty() => Some(text),
+            _ => None,
+        }
+    }
+
+    /// What was not taken out.
+    pub(super) fn rest(self) -> Map<String, Value> {
+        self.0
+    }
+}
+
+impl FromRequestParts<Shared> for Query {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, Self::Rejection> {
+        Ok(Self::of(&parts.uri))
+    }
+}
+
+/// The job's id in the path. What cannot be one is the id of no job.
+#[derive(Debug)]
+pub(super) struct PathId(pub(super) JobId);
+
+impl FromRequestParts<Shared> for PathId {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, face: &Shared) -> Result<Self, ApiError> {
+        let text = Path::<String>::from_request_parts(parts, face).await.ok();
+        let id = text.and_then(|Path(text)| JobId::parse(&text).ok()).ok_or_else(ApiError::job_not_found)?;
+        tracing::Span::current().record("job_id", id.as_str());
+        Ok(Self(id))
+    }
+}

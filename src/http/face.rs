@@ -1,0 +1,122 @@
+//! What all handlers share: the service's parts, and what is looked up too often to ask for it each time.
+
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use axum::http::HeaderMap;
+use axum::http::header::HOST;
+use bytes::Bytes;
+use tokio::sync::Mutex;
+use url::Url;
+
+use super::auth::Keys;
+use super::codes::Code;
+use super::error::{ApiError, whole_seconds};
+use super::health::Checks;
+use crate::app::App;
+use crate::result_link::ResultLinks;
+use crate::store::Queue;
+
+/// How old a look at the queue may be. Estimates and gauges need no better; submissions must not pay for it.
+const QUEUE_AGE: Duration = Duration::from_millis(500);
+
+/// Longest Host header that is repeated in an answer, bytes: the longest name of DNS and a port.
+const LONGEST_HOST: usize = 260;
+
+/// The state of the router.
+pub(super) type Shared = Arc<Face>;
+
+/// What all handlers share.
+pub(super) struct Face {
+    pub(super) app: App,
+    pub(super) keys: Keys,
+    pub(super) links: ResultLinks,
+    pub(super) checks: Mutex<Option<(Instant, Checks)>>,
+    document: OnceLock<Bytes>,
+    queue: Mutex<Option<(Instant, Queue)>>,
+}
+
+impl Face {
+    pub(super) fn new(app: App) -> Self {
+        Self {
+            keys: Keys::new(&app.config.access.api_keys),
+            links: ResultLinks::new(&app.config),
+            checks: Mutex::default(),
+            document: OnceLock::new(),
+            queue: Mutex::default(),
+            app,
+        }
+    }
+
+    /// Keeps the OpenAPI document, which is complete once all routes are.
+    pub(super) fn set_document(&self, document: &serde_json::Value) {
+        // Set once, by the router's own maker.
+        let _ = self.document.set(format!("{document:#}\n").into());
+    }
+
+    /// The OpenAPI document.
+    pub(super) fn document(&self) -> Bytes {
+        self.document.get().cloned().unwrap_or_default()
+    }
+
+    /// The queue as it was not long ago.
+    pub(super) async fn queue(&self) -> Result<Queue, ApiError> {
+        let mut seen = self.queue.lock().await;
+        if let Some((at, queue)) = *seen
+            && at.elapsed() < QUEUE_AGE
+        {
+            return Ok(queue);
+        }
+        let queue = self.app.store.queue().await?;
+        *seen = Some((Instant::now(), queue));
+        Ok(queue)
+    }
+
+    /// Whole seconds until a job submitted now should be done.
+    pub(super) async fn estimated_seconds(&self) -> Result<u64, ApiError> {
+        let queued = self.queue().await?.queued;
+        Ok(whole_seconds(self.app.compute.estimate(queued)))
+    }
+
+    /// New work is refused once a stop has begun.
+    pub(super) fn refuse_when_draining(&self) -> Result<(), ApiError> {
+        if !self.app.is_draining() {
+            return Ok(());
+        }
+        self.app.metrics.rejected("draining");
+        // A restart takes as long as what is under way may take to finish.
+        let back = self.app.config.http.drain_timeout.min(Duration::from_secs(30));
+        Err(ApiError::new(Code::Draining, "the service is about to stop; try again later").with_retry_after(back))
+    }
+
+    /// What a caller reaches the service by: PUBLIC_URL, else what it called it by itself.
+    pub(super) fn base(&self, headers: &HeaderMap) -> String {
+        if let Some(url) = &self.app.config.http.public_url {
+            return url.clone();
+        }
+        own_host(headers).unwrap_or_else(|| "http://localhost".to_owned())
+    }
+}
+
+/// The request's Host if it is nothing but a host and a port. It is the caller's own word, and repeated to it alone.
+fn own_host(headers: &HeaderMap) -> Option<String> {
+    let host = headers.get(HOST)?.to_str().ok().filter(|host| host.len() <= LONGEST_HOST)?;
+    let fits = |c: u8| c.is_ascii_alphanumeric() || b"-._:[]".contains(&c);
+    let base = format!("http://{host}");
+    (host.bytes().all(fits) && Url::parse(&base).is_ok()).then_some(base)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_host_is_repeated() {
+        let host = |text: &str| own_host(&HeaderMap::from_iter([(HOST, text.parse().unwrap())]));
+        assert_eq!(host("mesh.example:8000").as_deref(), Some("http://mesh.example:8000"));
+        assert_eq!(host("[::1]:8000").as_deref(), Some("http://[::1]:8000"));
+        for bad in ["", "a b", "a/b", "user@host", "a?b", "a#b", "host:port", "<script>", &"x".repeat(300)] {
+            assert_eq!(host(bad), None, "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! What surrounds every handler: a name for the request, an end to it, and what is said of it afterwards.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+use tokio::time::timeout;
+use tracing::{Instrument, Span, field};
+use uuid::Uuid;
+
+use super::accept;
+use super::error::{self, ApiError, Shape};
+use super::face::Shared;
+
+/// Names a request in answers and logs.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Longest id of a request that is taken over, characters.
+const LONGEST_REQUEST_ID: usize = 128;
+
+/// The media type of RFC 9457.
+const PROBLEM: &str = "application/problem+json";
+
+/// Asked many times a second by sliders, or every few seconds by machines: not worth a line each unless they fail.
+const QUIET_ROUTES: [&str; 4] = ["/mesh/preview", "/health", "/ready", "/metrics"];
+
+/// Answers are data: nothing in them is run, loaded or framed.
+const DATA_POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+
+/// The id of a request: its caller's, or a new one.
+#[derive(Debug, Clone)]
+struct RequestId(HeaderValue);
+
+impl RequestId {
+    fn of(headers: &HeaderMap) -> Self {
+        let fits = |c: &u8| c.is_ascii_alphanumeric() || b"._-".contains(c);
+        let is_good =
+            |id: &&HeaderValue| (1..=LONGEST_REQUEST_ID).contains(&id.len()) && id.as_bytes().iter().all(fits);
+        let given = headers.get(&REQUEST_ID).filter(is_good).cloned();
+        Self(given.unwrap_or_else(|| {
+            let made = Uuid::now_v7().simple().to_string();
+            HeaderValue::try_from(made).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
+        }))
+    }
+
+    fn as_str(&self) -> &str {
+        self.0.to_str().unwrap_or_default()
+    }
+}
+
+/// The outermost layer of every route, and of those that do not exist.
+pub(super) async fn around(State(face): State<Shared>, request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let id = RequestId::of(request.headers());
+    let method = method_name(request.method());
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let shape = if wants_problem(request.headers()) { Shape::Problem } else { Shape::Json };
+    let span = tracing::info_span!("request", request_id = id.as_str(), job_id = field::Empty);
+    let mut response = handle(&face, request, next).instrument(span.clone()).await;
+
+    let code = error::code_of(&response);
+    error::reshape(&mut response, shape, id.as_str());
+    add_headers(response.headers_mut(), &id);
+    let route = route.as_ref().map_or("none", MatchedPath::as_str);
+    let status = response.status().as_u16();
+    face.app.metrics.request(method, route, status, began.elapsed());
+    log(&span, method, route, status, code, began);
+    response
+}
+
+/// Whatever becomes of the handler, there is an answer.
+async fn handle(face: &Shared, request: Request, next: Next) -> Response {
+    // What a handler was doing is dropped with it; what it shares with others is whole after a panic.
+    let handled = AssertUnwindSafe(next.run(request)).catch_unwind();
+    match timeout(face.app.config.http.request_timeout, handled).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(_)) => {
+            tracing::error!("a handler panicked");
+            ApiError::internal().into_response()
+        }
+        Err(_) => ApiError::timed_out().into_response(),
+    }
+}
+
+/// Only who asks for problems gets them: a wildcard is no such wish.
+fn wants_problem(headers: &HeaderMap) -> bool {
+    accept::names(headers, PROBLEM) && accept::best(headers, &[PROBLEM, "application/json"]) == Some(0)
+}
+
+fn add_headers(headers: &mut HeaderMap, id: &RequestId) {
+    headers.insert(REQUEST_ID, id.0.clone());
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.entry(CONTENT_SECURITY_POLICY).or_insert(DATA_POLICY);
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+}
+
+/// One line a request. The path is left out for the route: it may hold what a caller would not want in a log.
+fn log(span: &Span, method: &str, route: &str, status: u16, code: Option<&str>, began: Instant) {
+    let _entered = span.enter();
+    let ms = began.elapsed().as_secs_f64() * 1000.0;
+    if status >= 500 {
+        tracing::warn!(method, route, status, code, ms, "answered");
+    } else if QUIET_ROUTES.iter().any(|quiet| route.ends_with(quiet)) {
+        tracing::debug!(method, route, status, code, ms, "answered");
+    } else {
+        tracing::info!(method, route, status, code, ms, "answered");
+    }
+}
+
+/// From a closed set, so that callers cannot make labels.
+fn method_name(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        _ => "other",
+    }
+}
+
+/// The middleware around new work.
+pub(super) async fn refuse_when_draining(
+    State(face): State<Shared>,
+    request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    face.refuse_when_draining()?;
+    Ok(next.run(request).await)
+}
