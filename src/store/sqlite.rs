@@ -23,6 +23,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqliteConnection, SqlitePool};
+use tokio::runtime::Handle;
 
 use self::lock::InstanceLock;
 use self::writer::{Sender, Writer};
@@ -91,11 +92,14 @@ impl SqliteStore {
     /// [`StoreError::Migration`] if a newer version of this program has written it.
     pub async fn open(options: SqliteOptions) -> Result<Arc<Self>> {
         let SqliteOptions { path, durability, queue_limit, timing } = options;
-        let to_lock = path.clone();
-        let lock = tokio::task::spawn_blocking(move || InstanceLock::take(&to_lock)).await;
-        let lock = lock.map_err(|error| StoreError::File(io::Error::other(error)))??;
         let connect = connect_options(&path, durability);
-        let db = open_database(&connect, &path).await?;
+        let (file, to_open, runtime) = (path.clone(), connect.clone(), Handle::current());
+        // Locking blocks, and the future of a migration cannot move between threads.
+        let opening = tokio::task::spawn_blocking(move || {
+            let lock = InstanceLock::take(&file)?;
+            Ok::<_, StoreError>((lock, runtime.block_on(open_database(&to_open, &file))?))
+        });
+        let (lock, db) = opening.await.map_err(|error| StoreError::File(io::Error::other(error)))??;
         let signals = Arc::new(Signals::default());
         let writer = Writer::start(connect.clone(), db, lock, Arc::clone(&signals), (queue_limit, timing)).await?;
         let readers = SqlitePoolOptions::new()
