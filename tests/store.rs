@@ -2,8 +2,20 @@
 #![cfg(feature = "serve")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, its helpers too")]
 
+#[path = "store/delivering.rs"]
+mod delivering;
+#[path = "store/ending.rs"]
+mod ending;
 #[path = "store/fixture.rs"]
 mod fixture;
+#[path = "store/keeping.rs"]
+mod keeping;
+#[path = "store/leasing.rs"]
+mod leasing;
+#[path = "store/random.rs"]
+mod random;
+#[path = "store/sqlite_file.rs"]
+mod sqlite_file;
 #[path = "store/submitting.rs"]
 mod submitting;
 
@@ -44,7 +56,7 @@ macro_rules! suite {
     ($backend:ident: $($part:ident { $($test:ident,)+ })+) => {
         $(mod $part {
             $(
-                #[tokio::test]
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $test() {
                     crate::$part::$test(&crate::$backend::new()).await;
                 }
@@ -75,5 +87,67 @@ every_database! {
         fifty_equal_submissions_at_once_make_one_job,
         many_at_once_are_answered_in_their_order,
         a_full_queue_refuses_new_jobs_only,
+    }
+    leasing {
+        jobs_are_claimed_in_the_order_of_their_acceptance,
+        no_job_is_claimed_twice_by_workers_at_once,
+        a_heartbeat_keeps_a_lease_alive,
+        a_stale_token_writes_nothing,
+        an_unknown_token_is_lost,
+        a_released_job_is_as_if_never_claimed,
+        a_released_job_that_was_to_end_is_cancelled,
+        an_expired_lease_is_taken_back,
+        a_lease_that_lives_is_not_taken_back,
+        a_dead_workers_job_waits_longer_with_each_death,
+        the_third_death_fails_the_job,
+        a_dead_workers_job_that_was_to_end_is_cancelled,
+        a_restart_takes_everything_back_at_once,
+        a_restart_counts_deaths_too,
+    }
+    ending {
+        progress_only_grows,
+        a_completed_job_has_its_result_and_one_final_event,
+        a_failed_job_keeps_its_progress_and_says_why,
+        a_retry_waits_its_time,
+        a_retry_of_a_job_that_was_to_end_is_a_cancel,
+        a_queued_job_is_cancelled_at_once,
+        a_running_job_hears_of_its_cancel,
+        a_job_may_finish_before_it_hears_of_its_cancel,
+        a_finished_job_stays_as_it_is,
+        nothing_is_written_after_the_end,
+        listeners_and_waiters_are_woken,
+    }
+    delivering {
+        the_first_event_is_delivered,
+        no_callback_means_no_delivery,
+        only_the_newest_progress_waits,
+        the_final_event_passes_over_waiting_progress,
+        one_job_has_one_callback_in_flight,
+        final_callbacks_go_first_then_the_longest_due,
+        a_dead_senders_callback_is_sent_again,
+        a_stale_sender_is_lost,
+        a_retry_is_due_after_its_time,
+        progress_to_be_retried_gives_way_to_the_newer,
+        an_ended_delivery_is_not_sent_again,
+        a_restarted_jobs_progress_is_told_after_its_old_end,
+        the_next_callbacks_time_is_known,
+    }
+    keeping {
+        a_list_is_newest_first_and_goes_on_from_its_cursor,
+        a_batch_counts_its_jobs,
+        the_queue_at_a_glance,
+        events_are_read_in_parts,
+        a_result_is_shared_by_its_cache_key,
+        old_jobs_go_with_all_that_is_theirs,
+        failed_jobs_are_kept_for_their_own_time,
+        a_job_whose_callback_is_owed_is_kept,
+        much_is_deleted_in_parts,
+        needed_blobs_are_named,
+        all_is_there_after_a_restart,
+        a_closed_store_says_so,
+        a_healthy_database_is_writable,
+    }
+    random {
+        any_sequence_of_operations_tells_a_legal_story,
     }
 }

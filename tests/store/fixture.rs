@@ -12,9 +12,9 @@ use spinelift::store::{
 
 /// How a store is opened; the rest is its own affair.
 #[derive(Debug, Clone, Copy)]
-pub struct Settings {
-    pub queue_limit: u64,
-    pub timing: Timing,
+pub(crate) struct Settings {
+    pub(crate) queue_limit: u64,
+    pub(crate) timing: Timing,
 }
 
 impl Default for Settings {
@@ -24,26 +24,26 @@ impl Default for Settings {
 }
 
 /// Leases that end at once, so that a test need not wait for them.
-pub fn short_leases() -> Settings {
+pub(crate) fn short_leases() -> Settings {
     let timing = Timing { lease: Duration::ZERO, death_backoff: Duration::ZERO };
     Settings { timing, ..Settings::default() }
 }
 
 /// A database of its own for one test, which can be opened again.
 #[async_trait]
-pub trait Backend: Send + Sync {
+pub(crate) trait Backend: Send + Sync {
     async fn open(&self, settings: Settings) -> Result<Arc<dyn Store>>;
 }
 
-pub async fn open(backend: &dyn Backend) -> Arc<dyn Store> {
+pub(crate) async fn open(backend: &dyn Backend) -> Arc<dyn Store> {
     backend.open(Settings::default()).await.unwrap()
 }
 
-pub fn id(text: &str) -> JobId {
+pub(crate) fn id(text: &str) -> JobId {
     JobId::parse(text).unwrap()
 }
 
-pub fn new_job(name: &str) -> NewJob {
+pub(crate) fn new_job(name: &str) -> NewJob {
     NewJob {
         owner: "acme".into(),
         id: id(name),
@@ -57,17 +57,17 @@ pub fn new_job(name: &str) -> NewJob {
     }
 }
 
-pub fn with_callback(name: &str) -> NewJob {
+pub(crate) fn with_callback(name: &str) -> NewJob {
     NewJob { callback_url: Some(format!("https://example.com/{name}/callback")), ..new_job(name) }
 }
 
-pub async fn submit(store: &dyn Store, job: NewJob) -> Submitted {
+pub(crate) async fn submit(store: &dyn Store, job: NewJob) -> Submitted {
     let mut answers = store.submit(vec![job]).await.unwrap();
     assert_eq!(answers.len(), 1);
     answers.remove(0)
 }
 
-pub async fn created(store: &dyn Store, job: NewJob) -> Job {
+pub(crate) async fn created(store: &dyn Store, job: NewJob) -> Job {
     match submit(store, job).await {
         Submitted::Created(job) => job,
         other => panic!("not created but {other:?}"),
@@ -75,7 +75,7 @@ pub async fn created(store: &dyn Store, job: NewJob) -> Job {
 }
 
 /// A new job, claimed.
-pub async fn running(store: &dyn Store, job: NewJob) -> Claim {
+pub(crate) async fn running(store: &dyn Store, job: NewJob) -> Claim {
     let job = created(store, job).await;
     let claim = claimed(store).await;
     assert_eq!(claim.token.job, job.key);
@@ -83,53 +83,53 @@ pub async fn running(store: &dyn Store, job: NewJob) -> Claim {
 }
 
 /// The one job that can be claimed.
-pub async fn claimed(store: &dyn Store) -> Claim {
+pub(crate) async fn claimed(store: &dyn Store) -> Claim {
     let mut claims = store.claim("worker", 1).await.unwrap();
     assert_eq!(claims.len(), 1, "nothing to claim");
     claims.remove(0)
 }
 
-pub async fn job(store: &dyn Store, name: &str) -> Job {
+pub(crate) async fn job(store: &dyn Store, name: &str) -> Job {
     store.job("acme", &id(name)).await.unwrap().unwrap()
 }
 
-pub fn told(progress: u8) -> Progress {
+pub(crate) fn told(progress: u8) -> Progress {
     Progress { progress, message: format!("at {progress}") }
 }
 
-pub fn result(name: &str) -> JobResult {
+pub(crate) fn result(name: &str) -> JobResult {
     JobResult { hash: format!("mesh of {name}"), bytes: 1234, source_hash: format!("image of {name}") }
 }
 
-pub fn completed(name: &str) -> Outcome {
+pub(crate) fn completed(name: &str) -> Outcome {
     Outcome::Completed { result: result(name), cache_key: format!("key of {name}") }
 }
 
-pub fn failed(code: FailureCode) -> Outcome {
+pub(crate) fn failed(code: FailureCode) -> Outcome {
     Outcome::Failed(Failure { code, message: "it failed".into(), details: json!({ "limit": 4096 }) })
 }
 
-pub fn retry(after: Duration) -> Outcome {
+pub(crate) fn retry(after: Duration) -> Outcome {
     Outcome::Retry { after, failure: Failure::new(FailureCode::SourceUnavailable, "the server answered 503") }
 }
 
-pub fn attempt(status: u16) -> Attempt {
+pub(crate) fn attempt(status: u16) -> Attempt {
     Attempt { status: Some(status), error: None, took: Duration::from_millis(7) }
 }
 
 /// The one callback that is due.
-pub async fn due(store: &dyn Store) -> Delivery {
+pub(crate) async fn due(store: &dyn Store) -> Delivery {
     let mut deliveries = store.claim_deliveries("sender", 10).await.unwrap();
     assert_eq!(deliveries.len(), 1, "{deliveries:?}");
     deliveries.remove(0)
 }
 
-pub async fn none_due(store: &dyn Store) {
+pub(crate) async fn none_due(store: &dyn Store) {
     assert_eq!(store.claim_deliveries("sender", 10).await.unwrap(), []);
 }
 
 /// Asks until the answer is yes, for what must come by itself.
-pub async fn until<F: Future<Output = bool>>(what: &str, mut ask: impl FnMut() -> F) {
+pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut ask: impl FnMut() -> F) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !ask().await {
         assert!(Instant::now() < deadline, "waited in vain until {what}");
@@ -138,8 +138,13 @@ pub async fn until<F: Future<Output = bool>>(what: &str, mut ask: impl FnMut() -
 }
 
 /// A job's events, each of which must follow from the one before; the job's row must agree with the last.
-pub async fn story(store: &dyn Store, name: &str) -> Vec<Event> {
+pub(crate) async fn story(store: &dyn Store, name: &str) -> Vec<Event> {
     let job = job(store, name).await;
+    legal_story(store, &job).await
+}
+
+/// The same of a job that was read before, and has not changed since.
+pub(crate) async fn legal_story(store: &dyn Store, job: &Job) -> Vec<Event> {
     let events = all_events(store, job.key).await;
     let first = events.first().unwrap();
     assert_eq!((first.sequence, first.state, first.progress), (1, JobState::Queued, 0));
@@ -157,7 +162,7 @@ pub async fn story(store: &dyn Store, name: &str) -> Vec<Event> {
     events
 }
 
-pub async fn all_events(store: &dyn Store, key: JobKey) -> Vec<Event> {
+pub(crate) async fn all_events(store: &dyn Store, key: JobKey) -> Vec<Event> {
     store.events(key, 0, 10_000).await.unwrap()
 }
 

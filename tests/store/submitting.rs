@@ -5,7 +5,7 @@ use spinelift::store::{Cancel, NewJob, Submitted};
 
 use super::fixture::*;
 
-pub async fn a_new_job_is_queued_with_its_first_event(backend: &dyn Backend) {
+pub(crate) async fn a_new_job_is_queued_with_its_first_event(backend: &dyn Backend) {
     let store = open(backend).await;
     let new = NewJob { batch: Some("b".into()), ..with_callback("a") };
     let answered = created(&*store, new.clone()).await;
@@ -18,14 +18,14 @@ pub async fn a_new_job_is_queued_with_its_first_event(backend: &dyn Backend) {
     assert_eq!(story(&*store, "a").await.len(), 1);
 }
 
-pub async fn an_unknown_id_is_no_job(backend: &dyn Backend) {
+pub(crate) async fn an_unknown_id_is_no_job(backend: &dyn Backend) {
     let store = open(backend).await;
     created(&*store, new_job("a")).await;
     assert_eq!(store.job("acme", &id("b")).await.unwrap(), None);
     assert_eq!(store.job("other", &id("a")).await.unwrap(), None);
 }
 
-pub async fn the_same_request_is_the_same_job(backend: &dyn Backend) {
+pub(crate) async fn the_same_request_is_the_same_job(backend: &dyn Backend) {
     let store = open(backend).await;
     let first = created(&*store, new_job("a")).await;
     assert_eq!(submit(&*store, new_job("a")).await, Submitted::Existing(first));
@@ -36,14 +36,14 @@ pub async fn the_same_request_is_the_same_job(backend: &dyn Backend) {
     story(&*store, "a").await;
 }
 
-pub async fn another_request_under_a_taken_id_is_refused(backend: &dyn Backend) {
+pub(crate) async fn another_request_under_a_taken_id_is_refused(backend: &dyn Backend) {
     let store = open(backend).await;
     created(&*store, new_job("a")).await;
     let other = NewJob { request_hash: "another".into(), ..new_job("a") };
     assert_eq!(submit(&*store, other).await, Submitted::IdConflict);
 }
 
-pub async fn owners_do_not_share_ids_or_keys(backend: &dyn Backend) {
+pub(crate) async fn owners_do_not_share_ids_or_keys(backend: &dyn Backend) {
     let store = open(backend).await;
     let mine = NewJob { idempotency_key: Some("k".into()), ..new_job("a") };
     let theirs = NewJob { owner: "other".into(), request_hash: "another".into(), ..mine.clone() };
@@ -52,7 +52,7 @@ pub async fn owners_do_not_share_ids_or_keys(backend: &dyn Backend) {
     assert_ne!(mine.key, theirs.key);
 }
 
-pub async fn a_known_key_replays_its_job(backend: &dyn Backend) {
+pub(crate) async fn a_known_key_replays_its_job(backend: &dyn Backend) {
     let store = open(backend).await;
     let keyed = |name: &str| NewJob { idempotency_key: Some("k".into()), ..new_job(name) };
     let first = created(&*store, keyed("a")).await;
@@ -65,7 +65,7 @@ pub async fn a_known_key_replays_its_job(backend: &dyn Backend) {
     assert_eq!(store.job("acme", &id("c")).await.unwrap(), None);
 }
 
-pub async fn a_key_is_remembered_for_a_job_that_was_there(backend: &dyn Backend) {
+pub(crate) async fn a_key_is_remembered_for_a_job_that_was_there(backend: &dyn Backend) {
     let store = open(backend).await;
     let first = created(&*store, new_job("a")).await;
     let keyed = NewJob { idempotency_key: Some("k".into()), ..new_job("a") };
@@ -73,7 +73,7 @@ pub async fn a_key_is_remembered_for_a_job_that_was_there(backend: &dyn Backend)
     assert_eq!(submit(&*store, keyed).await, Submitted::Replayed(first));
 }
 
-pub async fn a_cancelled_job_starts_anew(backend: &dyn Backend) {
+pub(crate) async fn a_cancelled_job_starts_anew(backend: &dyn Backend) {
     let store = open(backend).await;
     created(&*store, with_callback("a")).await;
     assert!(matches!(store.cancel("acme", &id("a")).await.unwrap(), Some(Cancel::Done(_))));
@@ -89,27 +89,21 @@ pub async fn a_cancelled_job_starts_anew(backend: &dyn Backend) {
     assert_eq!(states, [JobState::Queued, JobState::Cancelled, JobState::Queued, JobState::Completed]);
 }
 
-pub async fn a_passing_failure_starts_anew_and_a_lasting_one_does_not(backend: &dyn Backend) {
+pub(crate) async fn a_passing_failure_starts_anew_and_a_lasting_one_does_not(backend: &dyn Backend) {
     let store = open(backend).await;
-    for (name, code) in [("passing", FailureCode::SourceTimeout), ("lasting", FailureCode::ImageLoadFailed)] {
-        let claim = running(&*store, new_job(name)).await;
-        store.finish(claim.token, vec![told(40)], failed(code)).await.unwrap();
-    }
-    let old = claimed_fence(&*store, "passing").await;
+    let lasting = running(&*store, new_job("lasting")).await.token;
+    store.finish(lasting, vec![told(40)], failed(FailureCode::ImageLoadFailed)).await.unwrap();
+    let passing = running(&*store, new_job("passing")).await.token;
+    store.finish(passing, vec![told(40)], failed(FailureCode::SourceTimeout)).await.unwrap();
     assert!(matches!(submit(&*store, new_job("lasting")).await, Submitted::Existing(_)));
     assert!(matches!(submit(&*store, new_job("passing")).await, Submitted::Restarted(_)));
     let claim = claimed(&*store).await;
-    assert!(claim.token.fence > old, "a worker of the first run could write to the second");
+    assert!(claim.token.fence > passing.fence, "a worker of the first run could write to the second");
     assert_eq!((claim.job.attempt, claim.job.progress), (1, 0));
     story(&*store, "passing").await;
 }
 
-/// The fence that a finished job's only worker had.
-async fn claimed_fence(_: &dyn spinelift::store::Store, _: &str) -> i64 {
-    1
-}
-
-pub async fn fifty_equal_submissions_at_once_make_one_job(backend: &dyn Backend) {
+pub(crate) async fn fifty_equal_submissions_at_once_make_one_job(backend: &dyn Backend) {
     let store = open(backend).await;
     let submissions = (0..50).map(|_| {
         let store = store.clone();
@@ -127,11 +121,12 @@ pub async fn fifty_equal_submissions_at_once_make_one_job(backend: &dyn Backend)
     assert_eq!(story(&*store, "a").await.len(), 1);
 }
 
-pub async fn many_at_once_are_answered_in_their_order(backend: &dyn Backend) {
+pub(crate) async fn many_at_once_are_answered_in_their_order(backend: &dyn Backend) {
     let store = open(backend).await;
     created(&*store, new_job("there")).await;
     let conflict = NewJob { request_hash: "another".into(), ..new_job("there") };
-    let answers = store.submit(vec![new_job("a"), conflict, new_job("there"), new_job("b"), new_job("a")]).await.unwrap();
+    let answers =
+        store.submit(vec![new_job("a"), conflict, new_job("there"), new_job("b"), new_job("a")]).await.unwrap();
     assert!(matches!(
         &answers[..],
         [
@@ -144,7 +139,7 @@ pub async fn many_at_once_are_answered_in_their_order(backend: &dyn Backend) {
     ));
 }
 
-pub async fn a_full_queue_refuses_new_jobs_only(backend: &dyn Backend) {
+pub(crate) async fn a_full_queue_refuses_new_jobs_only(backend: &dyn Backend) {
     let store = backend.open(Settings { queue_limit: 2, ..Settings::default() }).await.unwrap();
     let keyed = NewJob { idempotency_key: Some("k".into()), ..new_job("a") };
     created(&*store, keyed.clone()).await;

@@ -30,10 +30,9 @@ impl InstanceLock {
         match file.try_lock() {
             Ok(()) => Ok(Self { _file: file }),
             Err(TryLockError::WouldBlock) => Err(StoreError::InUse(shown.to_string())),
-            Err(TryLockError::Error(error)) => Err(told(
-                &error,
-                format!("{} cannot be locked; put the database on a local disk", path.display()),
-            )),
+            Err(TryLockError::Error(error)) => {
+                Err(told(&error, format!("{} cannot be locked; put the database on a local disk", path.display())))
+            }
         }
     }
 }

@@ -90,9 +90,7 @@ impl Command for CancelJob {
                 work.effects.cancel = true;
                 Ok(Some(Cancel::Requested(record.job)))
             }
-            JobState::Completed | JobState::Failed | JobState::Cancelled => {
-                Ok(Some(Cancel::AlreadyFinal(record.job)))
-            }
+            JobState::Completed | JobState::Failed | JobState::Cancelled => Ok(Some(Cancel::AlreadyFinal(record.job))),
         }
     }
 }

@@ -48,7 +48,8 @@ pub(super) fn job(row: &SqliteRow) -> Result<Job> {
         id: JobId::parse(row.try_get("id")?).map_err(|error| StoreError::Row(format!("id {error}")))?,
         batch: row.try_get("batch")?,
         state: state(row)?,
-        request: serde_json::from_str::<Value>(request).map_err(|error| StoreError::Row(format!("request: {error}")))?,
+        request: serde_json::from_str::<Value>(request)
+            .map_err(|error| StoreError::Row(format!("request: {error}")))?,
         sequence: count(row, "sequence")?,
         progress: row.try_get("progress")?,
         message: row.try_get("message")?,

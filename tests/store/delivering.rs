@@ -1,0 +1,181 @@
+//! The outbox: what is told to callers' servers, in which order, and how often.
+
+use std::time::Duration;
+
+use spinelift::job::JobState;
+use spinelift::store::{Attempt, DeliveryOutcome, Held, Timing};
+
+use super::fixture::*;
+
+pub(crate) async fn the_first_event_is_delivered(backend: &dyn Backend) {
+    let store = open(backend).await;
+    let job = created(&*store, with_callback("a")).await;
+    let delivery = due(&*store).await;
+    assert_eq!((delivery.job, delivery.job_id, delivery.owner.as_str()), (job.key, job.id, "acme"));
+    assert_eq!(delivery.url, "https://example.com/a/callback");
+    assert_eq!(delivery.event, story(&*store, "a").await[0]);
+    assert_eq!(delivery.attempts, 0);
+    none_due(&*store).await;
+}
+
+pub(crate) async fn no_callback_means_no_delivery(backend: &dyn Backend) {
+    let store = open(backend).await;
+    let token = running(&*store, new_job("a")).await.token;
+    store.finish(token, vec![told(10)], completed("a")).await.unwrap();
+    none_due(&*store).await;
+    assert_eq!(store.next_delivery().await.unwrap(), None);
+}
+
+pub(crate) async fn only_the_newest_progress_waits(backend: &dyn Backend) {
+    let store = open(backend).await;
+    let token = running(&*store, with_callback("a")).await.token;
+    store.progress(token, vec![told(10), told(20)]).await.unwrap();
+    store.progress(token, vec![told(30)]).await.unwrap();
+    assert_eq!(store.queue().await.unwrap().deliveries, 1);
+    let delivery = due(&*store).await;
+    assert_eq!(delivery.event.progress, 30);
+
+    // Behind one in flight, too.
+    store.progress(token, vec![told(40)]).await.unwrap();
+    store.progress(token, vec![told(50)]).await.unwrap();
+    store.delivered(delivery.token, attempt(200), DeliveryOutcome::Delivered).await.unwrap();
+    assert_eq!(due(&*store).await.event.progress, 50);
+}
+
+pub(crate) async fn the_final_event_passes_over_waiting_progress(backend: &dyn Backend) {
+    let store = open(backend).await;
+    let token = running(&*store, with_callback("a")).await.token;
+    store.progress(token, vec![told(10)]).await.unwrap();
+    store.finish(token, vec![told(90)], completed("a")).await.unwrap();
+    let delivery = due(&*store).await;
+    assert_eq!((delivery.event.state, delivery.event.progress), (JobState::Completed, 100));
+    store.delivered(delivery.token, attempt(200), DeliveryOutcome::Delivered).await.unwrap();
+    none_due(&*store).await;
+    assert_eq!(store.queue().await.unwrap().deliveries, 0);
+}
+
+pub(crate) async fn one_job_has_one_callback_in_flight(backend: &dyn Backend) {
+    let store = open(backend).await;
+    let token = running(&*store, with_callback("a")).await.token;
+    let first = due(&*store).await;
+    store.finish(token, vec![], completed("a")).await.unwrap();
+    none_due(&*store).await;
+    // Not at once, or whoever waits for it would ask without end.
+    assert!(store.next_delivery().await.unwrap().unwrap() > Duration::from_secs(1));
+    store.delivered(first.token, attempt(503), DeliveryOutcome::RetryAfter(Duration::ZERO)).await.unwrap();
+    assert_eq!(due(&*store).await.event.state, JobState::Completed);
+    none_due(&*store).await;
+}
+
+pub(crate) async fn final_callbacks_go_first_then_the_longest_due(backend: &dyn Backend) {
+    let store = open(backend).await;
+    for name in ["a", "b", "c", "d"] {
+        created(&*store, with_callback(name)).await;
+    }
+    for name in ["d", "b"] {
+        store.cancel("acme", &id(name)).await.unwrap();
+    }
+    let mut told = store.claim_deliveries("sender", 3).await.unwrap();
+    told.extend(store.claim_deliveries("sender", 3).await.unwrap());
+    let order: Vec<&str> = told.iter().map(|delivery| delivery.job_id.as_str()).collect();
+    assert_eq!(order, ["d", "b", "a", "c"]);
+}
+
+pub(crate) async fn a_dead_senders_callback_is_sent_again(backend: &dyn Backend) {
+    let store = backend.open(short_leases()).await.unwrap();
+    created(&*store, with_callback("a")).await;
+    let first = due(&*store).await;
+    let again = due(&*store).await;
+    assert_eq!((again.token.id, again.event), (first.token.id, first.event));
+    assert!(again.token.fence > first.token.fence);
+}
+
+pub(crate) async fn a_stale_sender_is_lost(backend: &dyn Backend) {
+    let store = backend.open(short_leases()).await.unwrap();
+    created(&*store, with_callback("a")).await;
+    let stale = due(&*store).await.token;
+    let fresh = due(&*store).await.token;
+    let delivered = DeliveryOutcome::Delivered;
+    assert_eq!(store.delivered(stale, attempt(200), delivered).await.unwrap(), Held::Lost);
+    assert_eq!(store.delivered(fresh, attempt(200), delivered).await.unwrap(), Held::Yes);
+    assert_eq!(store.delivered(fresh, attempt(200), delivered).await.unwrap(), Held::Lost);
+    none_due(&*store).await;
+}
+
+pub(crate) async fn a_retry_is_due_after_its_time(backend: &dyn Backend) {
+    let store = open(backend).await;
+    created(&*store, with_callback("a")).await;
+    store.cancel("acme", &id("a")).await.unwrap();
+    let first = due(&*store).await;
+    let refused = Attempt { status: None, error: Some("connection refused".into()), took: Duration::from_millis(3) };
+    let later = DeliveryOutcome::RetryAfter(Duration::from_millis(300));
+    store.delivered(first.token, refused, later).await.unwrap();
+    let wait = store.next_delivery().await.unwrap().unwrap();
+    assert!(wait <= Duration::from_millis(300), "{wait:?}");
+    until("the retry is due", || async {
+        let found = store.claim_deliveries("sender", 10).await.unwrap();
+        let Some(again) = found.first() else { return false };
+        assert_eq!((&again.event, again.attempts), (&first.event, 1));
+        true
+    })
+    .await;
+}
+
+pub(crate) async fn progress_to_be_retried_gives_way_to_the_newer(backend: &dyn Backend) {
+    let store = open(backend).await;
+    let token = running(&*store, with_callback("a")).await.token;
+    let first = due(&*store).await;
+    store.progress(token, vec![told(10)]).await.unwrap();
+    let at_once = DeliveryOutcome::RetryAfter(Duration::ZERO);
+    store.delivered(first.token, attempt(500), at_once).await.unwrap();
+    let second = due(&*store).await;
+    assert_eq!((second.event.progress, second.attempts), (10, 0));
+    none_due(&*store).await;
+    // Nothing newer: the same again, and the next news takes its place.
+    store.delivered(second.token, attempt(500), DeliveryOutcome::RetryAfter(Duration::from_secs(60))).await.unwrap();
+    none_due(&*store).await;
+    store.progress(token, vec![told(20)]).await.unwrap();
+    let third = due(&*store).await;
+    assert_eq!((third.event.progress, third.attempts), (20, 0));
+    assert_eq!(store.queue().await.unwrap().deliveries, 1);
+}
+
+pub(crate) async fn an_ended_delivery_is_not_sent_again(backend: &dyn Backend) {
+    let store = open(backend).await;
+    for (name, outcome) in [("a", DeliveryOutcome::Delivered), ("b", DeliveryOutcome::GivenUp)] {
+        created(&*store, with_callback(name)).await;
+        let token = due(&*store).await.token;
+        assert_eq!(store.delivered(token, attempt(410), outcome).await.unwrap(), Held::Yes);
+        none_due(&*store).await;
+        assert_eq!(store.delivered(token, attempt(200), outcome).await.unwrap(), Held::Lost);
+    }
+    assert_eq!(store.next_delivery().await.unwrap(), None);
+}
+
+pub(crate) async fn a_restarted_jobs_progress_is_told_after_its_old_end(backend: &dyn Backend) {
+    let store = open(backend).await;
+    created(&*store, with_callback("a")).await;
+    store.cancel("acme", &id("a")).await.unwrap();
+    submit(&*store, with_callback("a")).await;
+    for state in [JobState::Cancelled, JobState::Queued] {
+        let delivery = due(&*store).await;
+        assert_eq!(delivery.event.state, state);
+        store.delivered(delivery.token, attempt(200), DeliveryOutcome::Delivered).await.unwrap();
+    }
+    none_due(&*store).await;
+}
+
+pub(crate) async fn the_next_callbacks_time_is_known(backend: &dyn Backend) {
+    let lease = Duration::from_secs(20);
+    let timing = Timing { lease, ..Timing::default() };
+    let store = backend.open(Settings { timing, ..Settings::default() }).await.unwrap();
+    assert_eq!(store.next_delivery().await.unwrap(), None);
+    created(&*store, with_callback("a")).await;
+    assert_eq!(store.next_delivery().await.unwrap(), Some(Duration::ZERO));
+    let token = due(&*store).await.token;
+    let wait = store.next_delivery().await.unwrap().unwrap();
+    assert!(wait > lease / 2 && wait <= lease, "its sender may die: {wait:?}");
+    store.delivered(token, attempt(503), DeliveryOutcome::RetryAfter(Duration::from_secs(300))).await.unwrap();
+    let wait = store.next_delivery().await.unwrap().unwrap();
+    assert!(wait > Duration::from_secs(200) && wait <= Duration::from_secs(300), "{wait:?}");
+}
