@@ -264,3 +264,171 @@ impl Store for SqliteStore {
         self.writer.close().await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlx::Row;
+
+    use super::writer::{Command, Work};
+    use super::*;
+    use crate::job::JobState;
+
+    async fn open(folder: &tempfile::TempDir) -> Arc<SqliteStore> {
+        let path = folder.path().join("jobs.db");
+        let (durability, timing) = (Durability::Power, Timing::default());
+        SqliteStore::open(SqliteOptions { path, durability, queue_limit: 1000, timing }).await.unwrap()
+    }
+
+    fn new_job(name: &str) -> NewJob {
+        NewJob {
+            owner: String::new(),
+            id: JobId::parse(name).unwrap(),
+            kind: "mesh".into(),
+            request: serde_json::json!({ "padding": "x".repeat(3000) }),
+            request_hash: String::new(),
+            source_hash: None,
+            callback_url: Some("https://example.com/".into()),
+            idempotency_key: None,
+            batch: None,
+        }
+    }
+
+    async fn accepted(store: &SqliteStore, name: &str) -> Result<bool> {
+        Ok(matches!(store.submit(vec![new_job(name)]).await?[..], [Submitted::Created(_)]))
+    }
+
+    /// Bounds the file, as a full disk does.
+    struct MostPages(u32);
+
+    #[async_trait]
+    impl Command for MostPages {
+        type Answer = ();
+
+        async fn run(&self, work: &mut Work) -> Result<()> {
+            let pragma = sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {}", self.0));
+            sqlx::query(pragma).execute(&mut work.db).await?;
+            Ok(())
+        }
+    }
+
+    /// Writes, and then fails.
+    struct Fails;
+
+    #[async_trait]
+    impl Command for Fails {
+        type Answer = ();
+
+        async fn run(&self, work: &mut Work) -> Result<()> {
+            submit::Submit(vec![new_job("half-written")]).run(work).await?;
+            Err(StoreError::Row("as the test wants it".into()))
+        }
+    }
+
+    /// Spoils the connection: the transaction that it runs in is gone before its commit.
+    struct EndsTheTransaction;
+
+    #[async_trait]
+    impl Command for EndsTheTransaction {
+        type Answer = ();
+
+        async fn run(&self, work: &mut Work) -> Result<()> {
+            submit::Submit(vec![new_job("uncommitted")]).run(work).await?;
+            sqlx::query("ROLLBACK").execute(&mut work.db).await?;
+            Ok(())
+        }
+    }
+
+    async fn explained(store: &SqliteStore, statement: &str) -> Vec<String> {
+        let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
+        let rows = sqlx::query(explain).fetch_all(&store.readers).await.unwrap();
+        rows.iter().map(|row| row.get("detail")).collect()
+    }
+
+    #[tokio::test]
+    async fn one_commands_failure_is_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(&folder).await;
+        // All are sent before the writer runs, and so share a transaction at first.
+        let (a, failed, b) = tokio::join!(accepted(&store, "a"), store.writer.write(Fails), accepted(&store, "b"));
+        assert!(a.unwrap() && b.unwrap());
+        assert!(matches!(failed, Err(StoreError::Row(_))));
+        assert_eq!(store.queue().await.unwrap().queued, 2);
+    }
+
+    #[tokio::test]
+    async fn a_failed_commit_is_told_to_all_and_passes() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(&folder).await;
+        let (a, ended) = tokio::join!(accepted(&store, "a"), store.writer.write(EndsTheTransaction));
+        assert!(matches!(a, Err(StoreError::Commit(_))));
+        assert!(matches!(ended, Err(StoreError::Commit(_))));
+        assert_eq!(store.queue().await.unwrap().queued, 0);
+        assert!(accepted(&store, "a").await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_loses_nothing_and_passes() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(&folder).await;
+        store.writer.write(MostPages(60)).await.unwrap();
+        let mut kept = Vec::new();
+        let refusal = loop {
+            let name = format!("job-{}", kept.len());
+            match accepted(&store, &name).await {
+                Ok(new) => assert!(new),
+                Err(error) => break error,
+            }
+            kept.push(name);
+        };
+        assert!(refusal.to_string().contains("full"), "{refusal}");
+        assert!(!kept.is_empty());
+        // Together with others it fails just so.
+        let (again, more) = tokio::join!(accepted(&store, "again"), accepted(&store, "more"));
+        assert!(again.is_err() && more.is_err());
+        assert_eq!(store.queue().await.unwrap().queued, kept.len() as u64);
+        store.writer.write(MostPages(10_000)).await.unwrap();
+        assert!(accepted(&store, "again").await.unwrap());
+        for name in kept {
+            let job = store.job("", &JobId::parse(&name).unwrap()).await.unwrap().unwrap();
+            assert_eq!(job.state, JobState::Queued);
+            assert_eq!(store.events(job.key, 0, 10).await.unwrap().len(), 1);
+        }
+    }
+
+    #[tokio::test]
+    async fn no_statement_reads_a_whole_table() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(&folder).await;
+        let scripts = [
+            rows::SAVE,
+            submit::CREATE,
+            submit::CREATE_REST,
+            lease::CLAIM,
+            lease::HEARTBEAT,
+            lease::EXPIRED,
+            lease::RUNNING,
+            deliveries::TAKE_BACK_EXPIRED,
+            deliveries::CLAIM,
+            deliveries::CLAIMED,
+            deliveries::RECORD,
+            deliveries::RETRY,
+            reads::LIST,
+            reads::LIST_BATCH,
+            reads::QUEUE,
+            reads::NEXT_DELIVERY,
+            upkeep::PRUNE_DONE,
+            upkeep::PRUNE_FAILED,
+            upkeep::PRUNE_RESULTS,
+        ];
+        for statement in scripts.iter().flat_map(|script| script.split("; ")) {
+            for step in explained(&store, statement).await {
+                let table = ["jobs", "deliveries", "due", "events", "results"]
+                    .into_iter()
+                    .find(|table| step.starts_with(&format!("SCAN {table}")));
+                assert!(table.is_none() || step.contains(" INDEX "), "{step}: {statement}");
+            }
+        }
+        let reaper = explained(&store, lease::EXPIRED).await;
+        assert!(reaper[0].contains("jobs_leased"), "the rule above would be blind: {reaper:?}");
+    }
+}

@@ -26,7 +26,7 @@ macro_rules! back_or_passed_over {
     };
 }
 
-const TAKE_BACK_EXPIRED: &str = concat!(
+pub(super) const TAKE_BACK_EXPIRED: &str = concat!(
     "UPDATE deliveries SET ",
     back_or_passed_over!(),
     " WHERE state = 'sending' AND lease_until_ms <= ",
@@ -36,19 +36,38 @@ const TAKE_BACK_EXPIRED: &str = concat!(
 const TAKE_BACK_ALL: &str =
     concat!("UPDATE deliveries SET due_at_ms = ", now!(), ", ", back_or_passed_over!(), " WHERE state = 'sending'");
 
-/// Of each job the earliest event that is due, and none while another of the job is in flight.
-const CLAIM: &str = concat!(
+/// Callbacks of one sort that are due, the longest due first: of each job the earliest, and none while another of the
+/// job is in flight.
+macro_rules! due {
+    ($is_final:literal) => {
+        concat!(
+            "SELECT * FROM (SELECT id, is_final, due_at_ms FROM deliveries AS due WHERE due.state = 'waiting' \
+             AND due.is_final = ",
+            $is_final,
+            " AND due.due_at_ms <= ",
+            now!(),
+            " AND NOT EXISTS (SELECT 1 FROM deliveries AS other WHERE other.job = due.job \
+             AND (other.state = 'sending' OR other.state = 'waiting' AND other.sequence < due.sequence \
+             AND other.due_at_ms <= ",
+            now!(),
+            ")) ORDER BY due.due_at_ms, due.id LIMIT $3)"
+        )
+    };
+}
+
+/// Each sort apart, so that neither reads the final callbacks that wait for a later attempt: with a receiver that is
+/// down for hours they are many.
+pub(super) const CLAIM: &str = concat!(
     "UPDATE deliveries SET state = 'sending', fence = fence + 1, worker = $1, lease_until_ms = ",
     now!(),
-    " + $2 WHERE id IN (SELECT id FROM deliveries AS due WHERE due.state = 'waiting' AND due.due_at_ms <= ",
-    now!(),
-    " AND NOT EXISTS (SELECT 1 FROM deliveries AS other WHERE other.job = due.job AND (other.state = 'sending' \
-     OR other.state = 'waiting' AND other.sequence < due.sequence AND other.due_at_ms <= ",
-    now!(),
-    ")) ORDER BY due.is_final DESC, due.due_at_ms, due.id LIMIT $3) RETURNING id"
+    " + $2 WHERE id IN (SELECT id FROM (",
+    due!("1"),
+    " UNION ALL ",
+    due!("0"),
+    ") ORDER BY is_final DESC, due_at_ms, id LIMIT $3) RETURNING id"
 );
 
-const CLAIMED: &str = "SELECT deliveries.id AS delivery, deliveries.job, deliveries.fence, deliveries.url, \
+pub(super) const CLAIMED: &str = "SELECT deliveries.id AS delivery, deliveries.job, deliveries.fence, deliveries.url, \
      deliveries.attempts, deliveries.is_final, deliveries.due_at_ms, jobs.id AS job_id, jobs.owner, events.sequence, \
      events.at_ms, events.state, events.progress, events.message, events.error \
      FROM deliveries JOIN jobs ON jobs.key = deliveries.job \
@@ -103,7 +122,7 @@ pub(super) struct Delivered {
     pub(super) outcome: DeliveryOutcome,
 }
 
-const RECORD: &str = concat!(
+pub(super) const RECORD: &str = concat!(
     "INSERT INTO delivery_attempts (delivery, sequence, at_ms, status, error, took_ms) \
      SELECT id, sequence, ",
     now!(),
@@ -113,7 +132,7 @@ const RECORD: &str = concat!(
 const END: &str = "UPDATE deliveries SET state = $2, attempts = attempts + 1, lease_until_ms = NULL, worker = NULL \
      WHERE id = $1";
 
-const RETRY: &str = concat!(
+pub(super) const RETRY: &str = concat!(
     "UPDATE deliveries SET due_at_ms = ",
     now!(),
     " + $2, attempts = attempts + 1, ",

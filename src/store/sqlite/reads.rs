@@ -24,14 +24,14 @@ pub(super) async fn events(pool: &SqlitePool, job: JobKey, after: u64, limit: us
     query.fetch_all(pool).await?.iter().map(rows::event).collect()
 }
 
-const LIST: &str = concat!(
+pub(super) const LIST: &str = concat!(
     "SELECT ",
     job_columns!(),
     " FROM jobs WHERE owner = $1 AND key < $2 AND ($3 OR state IN (SELECT value FROM json_each($4))) \
      ORDER BY key DESC LIMIT $5"
 );
 
-const LIST_BATCH: &str = concat!(
+pub(super) const LIST_BATCH: &str = concat!(
     "SELECT ",
     job_columns!(),
     " FROM jobs WHERE owner = $1 AND key < $2 AND ($3 OR state IN (SELECT value FROM json_each($4))) AND batch = $6 \
@@ -71,7 +71,7 @@ pub(super) async fn batch(pool: &SqlitePool, owner: &str, batch: &str) -> Result
     Ok((counts.total > 0).then_some(counts))
 }
 
-const QUEUE: &str = concat!(
+pub(super) const QUEUE: &str = concat!(
     "SELECT (SELECT count(*) FROM jobs WHERE state = 'queued') AS queued, \
      (SELECT count(*) FROM jobs WHERE state = 'running') AS running, \
      (SELECT count(*) FROM deliveries WHERE state = 'waiting') \
@@ -92,7 +92,7 @@ pub(super) async fn queue(pool: &SqlitePool) -> Result<Queue> {
 }
 
 /// A callback that waits for another of its job is not counted: the other's end is when it can be claimed.
-const NEXT_DELIVERY: &str = concat!(
+pub(super) const NEXT_DELIVERY: &str = concat!(
     "SELECT min(at_ms) - ",
     now!(),
     " FROM (SELECT lease_until_ms AS at_ms FROM deliveries WHERE state = 'sending' \

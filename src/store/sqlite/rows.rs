@@ -125,8 +125,7 @@ pub(super) async fn held(work: &mut Work, token: Token) -> Result<Option<Record>
 
 /// The row, its new events, and its callback: progress replaces what waits to be told, the end passes it over. One trip
 /// to the database's thread, as trips cost more than statements that find nothing to do.
-const SAVE: &str = concat!(
-    "UPDATE jobs SET state = $2, attempt = $3, deaths = $4, run_after_ms = $5, cancel_requested = $6, sequence = $7, \
+pub(super) const SAVE: &str = "UPDATE jobs SET state = $2, attempt = $3, deaths = $4, run_after_ms = $5, cancel_requested = $6, sequence = $7, \
      progress = $8, message = $9, error = $10, finished_at_ms = $11, updated_at_ms = $12, result_hash = $13, \
      result_bytes = $14, source_hash = coalesce($15, source_hash), \
      lease_until_ms = CASE WHEN $2 = 'running' THEN lease_until_ms END, \
@@ -139,8 +138,7 @@ const SAVE: &str = concat!(
      INSERT INTO deliveries (job, sequence, is_final, url, state, due_at_ms) \
      SELECT $1, $7, $17 = 'final', $18, 'waiting', $12 WHERE $17 <> 'none' \
      ON CONFLICT (job) WHERE state = 'waiting' AND is_final = 0 \
-     DO UPDATE SET sequence = excluded.sequence, due_at_ms = excluded.due_at_ms, attempts = 0",
-);
+     DO UPDATE SET sequence = excluded.sequence, due_at_ms = excluded.due_at_ms, attempts = 0";
 
 /// Writes a changed job with its events and its callback.
 pub(super) async fn save(work: &mut Work, record: &mut Record) -> Result<()> {

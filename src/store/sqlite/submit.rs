@@ -46,7 +46,7 @@ async fn submit(work: &mut Work, new: &NewJob) -> Result<Submitted> {
     }
 }
 
-const CREATE: &str = concat!(
+pub(super) const CREATE: &str = concat!(
     "INSERT INTO jobs (owner, id, kind, request, request_hash, source_hash, batch, callback_url, state, run_after_ms, \
      sequence, progress, message, created_at_ms, updated_at_ms) \
      SELECT $1, $2, $3, $4, $5, $6, $7, $8, 'queued', ",
@@ -59,7 +59,7 @@ const CREATE: &str = concat!(
      ON CONFLICT (owner, id) DO NOTHING RETURNING key, created_at_ms"
 );
 
-const CREATE_REST: &str = "INSERT INTO events (job, sequence, at_ms, state, progress, message) \
+pub(super) const CREATE_REST: &str = "INSERT INTO events (job, sequence, at_ms, state, progress, message) \
      VALUES ($1, 1, $2, 'queued', 0, $3); \
      INSERT INTO deliveries (job, sequence, is_final, url, state, due_at_ms) \
      SELECT $1, 1, 0, $4, 'waiting', $2 WHERE $4 IS NOT NULL; \

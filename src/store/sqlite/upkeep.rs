@@ -1,7 +1,5 @@
 //! What keeps the database small and known to be well: retention, the cache of results, the readiness check.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 
 use super::rows::{self, now};
@@ -29,7 +27,11 @@ macro_rules! prune_jobs {
     };
 }
 
-const PRUNE_RESULTS: &str = concat!(
+pub(super) const PRUNE_DONE: &str = prune_jobs!("'completed', 'cancelled'");
+
+pub(super) const PRUNE_FAILED: &str = prune_jobs!("'failed'");
+
+pub(super) const PRUNE_RESULTS: &str = concat!(
     "DELETE FROM results WHERE cache_key IN (SELECT cache_key FROM results WHERE used_at_ms <= ",
     now!(),
     " - $1 LIMIT $2)"
@@ -42,11 +44,7 @@ impl Command for Prune {
     async fn run(&self, work: &mut Work) -> Result<u64> {
         let Retention { completed, failed } = self.0;
         let mut deleted = 0;
-        let steps: [(&'static str, Duration); 3] = [
-            (prune_jobs!("'completed', 'cancelled'"), completed),
-            (prune_jobs!("'failed'"), failed),
-            (PRUNE_RESULTS, completed),
-        ];
+        let steps = [(PRUNE_DONE, completed), (PRUNE_FAILED, failed), (PRUNE_RESULTS, completed)];
         for (sql, kept) in steps {
             let query = sqlx::query(sql).bind(milliseconds(kept)).bind(PRUNED_AT_ONCE);
             deleted += query.execute(&mut work.db).await?.rows_affected();
