@@ -223,6 +223,10 @@ fn allowed_host(item: &str) -> Result<String, String> {
         return Err(wrong());
     }
     let host = Host::parse(host.trim_end_matches('.')).map_err(|_| wrong())?;
+    // A pattern would be taken for a name and never match.
+    if matches!(&host, Host::Domain(name) if !name.chars().all(|c| is_name_char(c) || c == '.')) {
+        return Err(wrong());
+    }
     let port = port.map(|port| port.parse::<u16>().ok().filter(|port| *port > 0).ok_or_else(wrong)).transpose()?;
     Ok(port.map_or_else(|| host.to_string(), |port| format!("{host}:{port}")))
 }
@@ -235,7 +239,7 @@ pub(super) fn set_allowed_networks(config: &mut Config, value: &str) -> Checked 
 
 pub(super) fn set_database(config: &mut Config, value: &str) -> Checked {
     match value.split_once(':') {
-        Some(("sqlite", path)) if !path.trim_start_matches('/').is_empty() => {
+        Some(("sqlite", path)) if !path.trim_start_matches('/').is_empty() && !path.contains(['?', '#']) => {
             config.database.url = value.into();
             Ok(())
         }

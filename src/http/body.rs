@@ -54,7 +54,8 @@ impl BodyLimits {
 
     /// How long we may wait in all for a body that has come so far.
     fn patience(&self, received: u64) -> Duration {
-        let earned = received.checked_div(self.least_rate).map_or(Duration::MAX, Duration::from_secs);
+        let earned =
+            received.saturating_mul(1000).checked_div(self.least_rate).map_or(Duration::MAX, Duration::from_millis);
         earned.max(self.grace)
     }
 }

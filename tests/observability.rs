@@ -1,0 +1,120 @@
+//! The dashboard and the alerts name metrics that exist, and every metric is watched by one of them.
+
+#![cfg(feature = "serve")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+use spinelift::metrics::Metrics;
+
+fn read(path: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
+
+/// Families by name with their type, which are written even while nothing has been counted.
+fn families() -> BTreeMap<String, String> {
+    let text = Metrics::default().encode().unwrap();
+    let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    types.map(|line| line.split_once(' ').unwrap()).map(|(name, kind)| (name.into(), kind.into())).collect()
+}
+
+/// The names of a family's samples.
+fn samples(family: &str, kind: &str) -> Vec<String> {
+    let suffixes: &[&str] = match kind {
+        "counter" => &["_total"],
+        "histogram" => &["_bucket", "_count", "_sum"],
+        _ => &[""],
+    };
+    suffixes.iter().map(|suffix| format!("{family}{suffix}")).collect()
+}
+
+/// Words of ours in a query.
+fn named(query: &str) -> impl Iterator<Item = &str> {
+    let words = query.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    words.filter(|word| word.starts_with("spinelift_"))
+}
+
+/// Every `expr` and `query` text in the dashboard.
+fn dashboard_queries(value: &Value, queries: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                match field {
+                    Value::String(text) if name == "expr" || name == "query" => queries.push(text.clone()),
+                    _ => dashboard_queries(field, queries),
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| dashboard_queries(item, queries)),
+        _ => {}
+    }
+}
+
+fn dashboard() -> Vec<String> {
+    let mut queries = Vec::new();
+    dashboard_queries(&serde_json::from_str(&read("docs/grafana.json")).unwrap(), &mut queries);
+    assert!(queries.len() > 20, "{queries:?}");
+    queries
+}
+
+fn alerts() -> Vec<String> {
+    let text = read("docs/alerts.yml");
+    let queries: Vec<String> =
+        text.lines().filter_map(|line| line.trim().strip_prefix("expr: ")).map(str::to_owned).collect();
+    assert_eq!(queries.len(), text.matches("- alert: ").count());
+    queries
+}
+
+#[test]
+fn every_metric_that_is_watched_exists() {
+    let families = families();
+    let known: BTreeSet<String> = families.iter().flat_map(|(family, kind)| samples(family, kind)).collect();
+    for query in dashboard().iter().chain(&alerts()) {
+        for name in named(query) {
+            assert!(known.contains(name), "{name} in {query}; there are {known:?}");
+        }
+    }
+}
+
+#[test]
+fn every_metric_that_exists_is_watched() {
+    let queries = [dashboard(), alerts()].concat();
+    let watched: BTreeSet<&str> = queries.iter().flat_map(|query| named(query)).collect();
+    for (family, kind) in families() {
+        let watched = samples(&family, &kind).iter().any(|sample| watched.contains(sample.as_str()));
+        assert!(watched, "{family} is neither in docs/grafana.json nor in docs/alerts.yml");
+    }
+}
+
+#[test]
+fn quantiles_are_of_buckets_and_rates_of_counters() {
+    let families = families();
+    for query in dashboard().iter().chain(&alerts()) {
+        for name in named(query) {
+            let gauge = families.get(name).is_some_and(|kind| kind == "gauge");
+            let rated = query.contains(&format!("rate({name}")) || query.contains(&format!("increase({name}"));
+            assert!(!(gauge && rated), "{query}: the rate of a gauge");
+            // Label values are asked of gauges only.
+            assert!(gauge || rated, "{query}: a counter as it stands says how long the process has lived");
+        }
+        assert_eq!(query.matches("histogram_quantile(").count(), query.matches("_bucket").count(), "{query}");
+        assert_eq!(query.matches('(').count(), query.matches(')').count(), "{query}");
+        assert_eq!(query.matches('{').count(), query.matches('}').count(), "{query}");
+    }
+}
+
+#[test]
+fn every_alert_is_explained() {
+    let text = read("docs/operations.md");
+    let alerts = read("docs/alerts.yml");
+    let names: Vec<&str> = alerts.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
+    assert!(names.len() > 10);
+    for name in &names {
+        assert!(text.contains(&format!("| `{name}` |")), "{name} is not in docs/operations.md");
+    }
+    let explained = text.lines().filter(|line| line.starts_with("| `SpineLift")).count();
+    assert_eq!(explained, names.len(), "docs/operations.md explains an alert that is not there");
+}
