@@ -5,10 +5,20 @@ mod completions;
 mod convert;
 mod help;
 mod input;
+#[cfg(feature = "serve")]
+mod log;
 mod mesh;
 mod output;
 mod save;
+#[cfg(feature = "serve")]
+mod serve;
+#[cfg(feature = "serve")]
+mod settings;
+#[cfg(feature = "serve")]
+mod signals;
 mod timings;
+#[cfg(feature = "serve")]
+mod welcome;
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -17,7 +27,11 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use thiserror::Error;
 
-/// Bad arguments, bad parameters, nothing to do. What clap itself exits with.
+/// The service could not start or did not end in order.
+#[cfg(feature = "serve")]
+const EXIT_FAILED: u8 = 1;
+
+/// Bad arguments, bad parameters, bad settings, nothing to do. What clap itself exits with.
 const EXIT_USAGE: u8 = 2;
 
 /// At least one image did not become a mesh.
@@ -34,6 +48,8 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Mesh(mesh::MeshArgs),
+    #[cfg(feature = "serve")]
+    Serve(serve::ServeArgs),
     Completions(completions::CompletionsArgs),
 }
 
@@ -46,6 +62,8 @@ struct Usage(String);
 pub(crate) fn run() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Mesh(args) => mesh::run(&args),
+        #[cfg(feature = "serve")]
+        Command::Serve(args) => serve::run(&args),
         Command::Completions(args) => completions::run(&args),
     };
     match result {

@@ -1,0 +1,99 @@
+//! What an operator sees once the service is up: where everything is, and what to think about.
+
+use std::fmt::Write;
+use std::net::SocketAddr;
+
+use spinelift::config::{Config, Durability, LogFormat, Role};
+
+/// One screen on standard error, or one log line where a machine reads them; each warning is a log line of its own there.
+pub(super) fn say(config: &Config, address: SocketAddr) {
+    let warnings = warnings(config);
+    if !config.unused.is_empty() {
+        tracing::info!(settings = config.unused.join(", "), "accepted and not used: the database does the locking");
+    }
+    if config.log.format == LogFormat::Json {
+        tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), role = role(config.role), "listening");
+        for warning in warnings {
+            tracing::warn!("{warning}");
+        }
+    } else {
+        super::say(screen(config, address, &warnings));
+    }
+}
+
+fn screen(config: &Config, address: SocketAddr, warnings: &[&str]) -> String {
+    let root = config.http.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+    let mut text = format!("version {} listens on {address}\n", env!("CARGO_PKG_VERSION"));
+    let keys = config.access.api_keys.len();
+    let survives = match config.database.durability {
+        Durability::Power => "jobs survive a power cut",
+        Durability::Process => "jobs survive the death of the process, not a power cut",
+    };
+    for (name, value) in [
+        ("page", format!("{root}/")),
+        ("docs", format!("{root}/docs")),
+        ("API", format!("{root}{}", config.http.api_prefix)),
+        ("database", format!("{} ({survives})", config.database.path().display())),
+        ("storage", config.storage.path.display().to_string()),
+        ("role", role(config.role).into()),
+        ("keys", if keys == 0 { "none: whoever can connect may use it".into() } else { keys.to_string() }),
+    ] {
+        let _ = writeln!(text, "  {name:<9} {value}");
+    }
+    for warning in warnings {
+        let _ = writeln!(text, "  warning: {warning}");
+    }
+    text.trim_end().into()
+}
+
+fn role(role: Role) -> &'static str {
+    match role {
+        Role::All => "all: takes requests and does jobs",
+        Role::Api => "api: takes requests",
+        Role::Worker => "worker: does jobs",
+    }
+}
+
+/// What works, and may surprise.
+fn warnings(config: &Config) -> Vec<&'static str> {
+    let open = config.access.api_keys.is_empty() && !config.is_loopback();
+    let rules: [(bool, &str); 4] = [
+        (open, "--insecure: anybody who can connect may use the service"),
+        (config.dev, "--dev: images and callbacks on this machine are reached; not for other people's requests"),
+        (
+            config.access.callback_secrets.is_empty() && !config.dev,
+            "no CALLBACK_SECRETS: callbacks are not signed, so that receivers cannot tell them from forged ones",
+        ),
+        (
+            config.role != Role::All,
+            "a SQLite database belongs to one process: nobody else can do the other half of the work; use --role all",
+        ),
+    ];
+    rules.into_iter().filter_map(|(holds, warning)| holds.then_some(warning)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use spinelift::config::{Access, ApiKey};
+
+    #[test]
+    fn the_screen_says_where_everything_is_and_no_secret() {
+        let key = ApiKey { name: "app".into(), secret: "0123456789abcdef".into() };
+        let access = Access { api_keys: vec![key], ..Access::default() };
+        let config = Config { access, ..Config::default() };
+        let text = screen(&config, SocketAddr::from(([127, 0, 0, 1], 8000)), &warnings(&config));
+        for part in ["http://127.0.0.1:8000/docs", "/api/v1", "spinelift-data/spinelift.db", "blobs", "keys      1"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert!(text.contains("CALLBACK_SECRETS") && !text.contains("0123456789abcdef"), "{text}");
+    }
+
+    #[test]
+    fn an_open_service_is_warned_of() {
+        let mut config = Config::default();
+        assert!(!warnings(&config).iter().any(|warning| warning.contains("--insecure")));
+        config.http.host = "0.0.0.0".into();
+        assert!(warnings(&config).iter().any(|warning| warning.contains("--insecure")));
+    }
+}
