@@ -100,6 +100,7 @@ impl Default for Metrics {
             cache: Family::default(),
         };
         metrics.register();
+        metrics.begin_at_zero();
         metrics
     }
 }
@@ -125,6 +126,21 @@ impl Metrics {
         r.register("jobs_poisoned", "Jobs given up after too many deaths", self.jobs_poisoned.clone());
         r.register("stale_writes", "Writes refused by their fencing token", self.stale_writes.clone());
         r.register("cache", "Lookups of equal requests", self.cache.clone());
+    }
+
+    /// A counter that first appears at 1 shows no increase from 0, so that an alert would miss what happens once.
+    fn begin_at_zero(&self) {
+        for (family, outcomes) in [
+            (&self.rejections, &["queue_full", "busy", "draining", "connections", "rate"][..]),
+            (&self.jobs_submitted, &["created", "existing", "restarted", "replayed", "conflict", "queue_full"]),
+            (&self.jobs_finished, &["completed", "failed", "cancelled", "retried", "released", "lost"]),
+            (&self.deliveries, &["delivered", "retried", "given_up"]),
+            (&self.cache, &["hit", "miss"]),
+        ] {
+            for outcome in outcomes {
+                drop(family.get_or_create(&Outcome { outcome }));
+            }
+        }
     }
 
     /// A request was answered.
@@ -222,6 +238,13 @@ fn stage_name(stage: Stage) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_count_that_alerts_look_at_begins_at_zero() {
+        let text = Metrics::default().encode().unwrap();
+        assert!(text.contains("spinelift_deliveries_total{outcome=\"given_up\"} 0\n"), "{text}");
+        assert!(text.contains("spinelift_rejections_total{outcome=\"connections\"} 0\n"), "{text}");
+    }
 
     #[test]
     fn what_is_counted_is_written() {

@@ -285,7 +285,7 @@ fn callback_secrets_are_checked_and_never_shown() {
         ("C2FVsBQIhrscChlQIMV+b5sSYspob7oD", "whsec_"),
         ("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7o", "base64"),
         ("whsec_C2FVsBQIhrscChlQIMV+", "24 to 64"),
-        (&format!("{WEBHOOK},whsec_{}", "QUFB".repeat(22)), "secret 2"),
+        (&format!("{WEBHOOK},whsec_{}", "QUFB".repeat(22)), "number 2"),
     ] {
         let problem = problem("CALLBACK_SECRETS", value);
         assert!(problem.contains(hint), "{problem}");

@@ -57,9 +57,13 @@ fn role(role: Role) -> &'static str {
 /// What works, and may surprise.
 fn warnings(config: &Config) -> Vec<&'static str> {
     let open = config.access.api_keys.is_empty() && !config.is_loopback();
-    let rules: [(bool, &str); 4] = [
+    let rules: [(bool, &str); 5] = [
         (open, "--insecure: anybody who can connect may use the service"),
         (config.dev, "--dev: images and callbacks on this machine are reached; not for other people's requests"),
+        (
+            config.access.allowed_hosts.is_empty() && !config.dev,
+            "no ALLOWED_HOSTS: images can be uploaded only, and no callback is sent",
+        ),
         (
             config.access.callback_secrets.is_empty() && !config.dev,
             "no CALLBACK_SECRETS: callbacks are not signed, so that receivers cannot tell them from forged ones",

@@ -4,17 +4,10 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use url::{Host, Url};
 
 use super::{ApiKey, Config};
-
-/// What marks a secret of Standard Webhooks.
-const SECRET_PREFIX: &str = "whsec_";
-
-/// Bytes of a callback secret, as Standard Webhooks asks for.
-const SECRET_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
+use crate::signature::Secret;
 
 /// Least characters of a key's secret: 16 of base64 are 96 bits, beyond guessing over a network.
 const KEY_CHARACTERS: usize = 16;
@@ -186,23 +179,12 @@ pub(super) fn set_api_keys(config: &mut Config, value: &str) -> Checked {
 }
 
 pub(super) fn set_callback_secrets(config: &mut Config, value: &str) -> Checked {
-    let mut secrets = Vec::new();
     for (item, number) in items(value).zip(1..) {
-        let encoded = item.strip_prefix(SECRET_PREFIX);
-        let encoded = encoded.ok_or(format!("secret {number} does not begin with {SECRET_PREFIX}"))?;
-        let decoded =
-            STANDARD.decode(encoded).map_err(|_| format!("secret {number} is not base64 after {SECRET_PREFIX}"))?;
-        if !SECRET_BYTES.contains(&decoded.len()) {
-            return Err(format!(
-                "secret {number} is {} bytes and must be {} to {}; `openssl rand -base64 32` makes one",
-                decoded.len(),
-                SECRET_BYTES.start(),
-                SECRET_BYTES.end()
-            ));
-        }
-        secrets.push(item.to_owned());
+        // Says what a secret must be, and nothing of what this one is.
+        Secret::parse(item)
+            .map_err(|wrong| format!("number {number}: {wrong}; `openssl rand -base64 32` makes one"))?;
     }
-    config.access.callback_secrets = secrets;
+    config.access.callback_secrets = items(value).map(str::to_owned).collect();
     Ok(())
 }
 

@@ -249,14 +249,14 @@ pub const SETTINGS: &[Setting] = &[
         "ALLOWED_HOSTS",
         "",
         text("`host` or `host:port`, IPv6 in brackets, several with commas", address::set_allowed_hosts),
-        "hosts that images may be fetched from and callbacks sent to although their address is not public",
+        "the hosts that images are fetched from and callbacks sent to, and no others; without a port its ports 80 and 443",
     ),
     row(
         ACCESS,
         "ALLOWED_NETWORKS",
         "",
         text("networks such as 10.1.0.0/16, several with commas", address::set_allowed_networks),
-        "networks that images may be fetched from and callbacks sent to; not in this version, use ALLOWED_HOSTS",
+        "networks that images are fetched from and callbacks sent to; not in this version, use ALLOWED_HOSTS",
     ),
     row(
         IMAGES,
