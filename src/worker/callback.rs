@@ -45,7 +45,7 @@ struct Sent {
 pub(super) async fn run(shift: Arc<Shift>) {
     let mut receivers = Receivers::default();
     let mut sending = JoinSet::new();
-    let mut wait = Duration::ZERO;
+    let mut look_at = Instant::now();
     loop {
         let mut put_off = PutOff::default();
         while sending.len() < IN_FLIGHT {
@@ -58,13 +58,13 @@ pub(super) async fn run(shift: Arc<Shift>) {
             Some(sent) = sending.join_next() => if let Ok(Sent { host, answered }) = sent {
                 receivers.done(&host, answered, &mut put_off);
             },
-            () = due(&shift, wait), if receivers.waiting() < WAITING => {
-                wait = claim(&shift, &mut receivers, &mut put_off).await;
+            () = due(&shift, look_at), if receivers.waiting() < WAITING => {
+                let wait = claim(&shift, &mut receivers, &mut put_off).await;
+                look_at = Instant::now() + wait;
             }
         }
-        // A lease must outlast the wait here and the longest answer.
-        let patience = shift.pace.lease.saturating_sub(FINAL_TIMEOUT) / 2;
-        if let Some(then) = Instant::now().checked_sub(patience) {
+        // A lease outlasts the wait here, a quarter of it, and the longest answer, which is half.
+        if let Some(then) = Instant::now().checked_sub(shift.pace.lease / 4) {
             receivers.claimed_before(then, &mut put_off);
         }
         give_back(&shift, put_off).await;
@@ -73,10 +73,10 @@ pub(super) async fn run(shift: Arc<Shift>) {
 }
 
 /// Ends when a callback may be due.
-async fn due(shift: &Shift, wait: Duration) {
+async fn due(shift: &Shift, look_at: Instant) {
     tokio::select! {
         () = shift.app.store.signals().due() => {}
-        () = tokio::time::sleep(wait) => {}
+        () = tokio::time::sleep_until(look_at.into()) => {}
     }
 }
 
@@ -111,13 +111,19 @@ fn host_of(url: &str) -> String {
     Url::parse(url).map_or_else(|_| url.to_owned(), |url| url[..Position::BeforePath].to_owned())
 }
 
-/// Tells the store what is not sent now. Where that fails, leases end by themselves.
-async fn give_back(shift: &Shift, put_off: PutOff) {
+/// Tells the store what is not sent now, all at a time so that the writes share a commit. Where one fails, its lease ends
+/// by itself.
+async fn give_back(shift: &Arc<Shift>, put_off: PutOff) {
+    let mut writes = JoinSet::new();
     for (delivery, after) in put_off.0 {
-        if let Err(cause) = shift.app.store.put_off(delivery.token, after).await {
-            tracing::warn!(%cause, "cannot put a callback off; it is due again when its lease ends");
-        }
+        let shift = Arc::clone(shift);
+        writes.spawn(async move {
+            if let Err(cause) = shift.app.store.put_off(delivery.token, after).await {
+                tracing::warn!(%cause, "cannot put a callback off; it is due again when its lease ends");
+            }
+        });
     }
+    while writes.join_next().await.is_some() {}
 }
 
 /// One attempt, and its record.

@@ -36,10 +36,13 @@ const CLOSE: Duration = Duration::from_secs(5);
 /// How long a task rests that has panicked, so that a mistake cannot fill the log.
 const AFTER_PANIC: Duration = Duration::from_secs(1);
 
+/// What a task does.
+type Run = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// A background task: runs until its phase of the stop.
 struct Task {
     name: &'static str,
-    run: fn(Arc<Shift>) -> Pin<Box<dyn Future<Output = ()> + Send>>,
+    run: fn(Arc<Shift>) -> Run,
 }
 
 /// Every background task.

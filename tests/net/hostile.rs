@@ -9,18 +9,16 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 /// Listens on loopback until dropped.
-pub struct Hostile {
+pub(crate) struct Hostile {
     /// `http://127.0.0.1:PORT`.
-    pub url: String,
-    /// Its port.
-    pub port: u16,
+    pub(crate) url: String,
     connections: Arc<AtomicUsize>,
     task: JoinHandle<()>,
 }
 
 /// What is written, and what then happens.
 #[derive(Clone)]
-pub enum Act {
+pub(crate) enum Act {
     /// Writes all of it and closes.
     Say(Vec<u8>),
     /// Writes all of it, then writes nothing and stays open.
@@ -31,12 +29,12 @@ pub enum Act {
 
 impl Hostile {
     /// Does the same with every connection, whatever is asked.
-    pub async fn always(act: Act) -> Self {
+    pub(crate) async fn always(act: Act) -> Self {
         Self::by(move |_| act.clone()).await
     }
 
     /// Answers by the request, header and body.
-    pub async fn by(answer: impl Fn(&str) -> Act + Send + Sync + 'static) -> Self {
+    pub(crate) async fn by(answer: impl Fn(&str) -> Act + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let connections = Arc::new(AtomicUsize::new(0));
@@ -49,11 +47,11 @@ impl Hostile {
                 tokio::spawn(async move { serve(stream, &*answer).await });
             }
         });
-        Self { url: format!("http://127.0.0.1:{port}"), port, connections, task }
+        Self { url: format!("http://127.0.0.1:{port}"), connections, task }
     }
 
     /// How many connections came.
-    pub fn connections(&self) -> usize {
+    pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
 }
@@ -106,7 +104,7 @@ async fn act(stream: &mut TcpStream, act: Act) -> std::io::Result<()> {
 }
 
 /// An answer with a length and a body.
-pub fn answer(status: &str, headers: &str, body: &[u8]) -> Act {
+pub(crate) fn answer(status: &str, headers: &str, body: &[u8]) -> Act {
     let mut text = format!("HTTP/1.1 {status}\r\n{headers}content-length: {}\r\n\r\n", body.len()).into_bytes();
     text.extend_from_slice(body);
     Act::Say(text)

@@ -14,21 +14,21 @@ use spinelift::store::{
 };
 
 /// What fails, and how often it did.
-pub struct Faulty {
+pub(crate) struct Faulty {
     inner: Arc<dyn Store>,
     /// Looking into the cache panics.
-    pub cache_panics: AtomicBool,
+    pub(crate) cache_panics: AtomicBool,
     /// Heartbeats fail.
-    pub heartbeats_fail: AtomicBool,
+    pub(crate) heartbeats_fail: AtomicBool,
     /// So many more ends of jobs cannot be written.
-    pub ends_fail: AtomicU32,
+    pub(crate) ends_fail: AtomicU32,
     /// Calls that wrote progress.
-    pub progress_writes: AtomicU32,
+    pub(crate) progress_writes: AtomicU32,
 }
 
 impl Faulty {
     /// Nothing fails yet.
-    pub fn over(inner: Arc<dyn Store>) -> Arc<Self> {
+    pub(crate) fn over(inner: Arc<dyn Store>) -> Arc<Self> {
         Arc::new(Self {
             inner,
             cache_panics: AtomicBool::new(false),

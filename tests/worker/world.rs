@@ -17,37 +17,37 @@ use spinelift::worker::{Pace, Workers, start_at};
 use tempfile::TempDir;
 
 /// How long anything may take on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A lease that tests can wait for.
 const LEASE: Duration = Duration::from_millis(1200);
 
 /// A small image.
-pub fn image() -> Bytes {
+pub(crate) fn image() -> Bytes {
     std::fs::read("testdata/corpus/limbs-octopus-512.png").unwrap().into()
 }
 
 /// One that takes the engine a while.
-pub fn large_image() -> Bytes {
+pub(crate) fn large_image() -> Bytes {
     std::fs::read("testdata/corpus/large-trex-4096.png").unwrap().into()
 }
 
 /// The parts, with everything on this machine.
-pub struct World {
-    pub app: App,
-    pub pace: Pace,
-    pub folder: TempDir,
+pub(crate) struct World {
+    pub(crate) app: App,
+    pub(crate) pace: Pace,
+    pub(crate) folder: TempDir,
     workers: Option<Workers>,
 }
 
 impl World {
     /// Nothing runs yet.
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with(|_| {}).await
     }
 
     /// The same with other settings.
-    pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
+    pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config { dev: true, ..Config::default() };
         config.database.url = format!("sqlite:{}", folder.path().join("settings.db").display());
@@ -67,28 +67,28 @@ impl World {
     }
 
     /// Begins to work.
-    pub fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         self.workers = Some(start_at(&self.app, self.pace));
     }
 
     /// Ends as a polite stop does.
-    pub async fn stop(&mut self, drain: Duration) {
+    pub(crate) async fn stop(&mut self, drain: Duration) {
         self.workers.take().unwrap().stop(drain).await;
     }
 
     /// Ends as a crash does.
-    pub fn crash(&mut self) {
+    pub(crate) fn crash(&mut self) {
         drop(self.workers.take());
     }
 
     /// A job for an uploaded image.
-    pub async fn upload(&self, id: &str, image: Bytes) -> NewJob {
+    pub(crate) async fn upload(&self, id: &str, image: Bytes) -> NewJob {
         let hash = self.app.blobs.put(image).await.unwrap();
         NewJob { source_hash: Some(hash.clone()), ..job(id, ImageSource::Blob(hash)) }
     }
 
     /// Accepts a job.
-    pub async fn submit(&self, job: NewJob) -> Job {
+    pub(crate) async fn submit(&self, job: NewJob) -> Job {
         match self.app.store.submit(vec![job]).await.unwrap().remove(0) {
             Submitted::Created(job) => job,
             other => panic!("not accepted: {other:?}"),
@@ -96,12 +96,12 @@ impl World {
     }
 
     /// The job as it is now.
-    pub async fn job(&self, id: &str) -> Job {
+    pub(crate) async fn job(&self, id: &str) -> Job {
         self.app.store.job("", &JobId::parse(id).unwrap()).await.unwrap().unwrap()
     }
 
     /// The job once it is as wanted.
-    pub async fn job_once(&self, id: &str, wanted: impl Fn(&Job) -> bool) -> Job {
+    pub(crate) async fn job_once(&self, id: &str, wanted: impl Fn(&Job) -> bool) -> Job {
         let began = Instant::now();
         loop {
             let job = self.job(id).await;
@@ -114,31 +114,31 @@ impl World {
     }
 
     /// The job once it has ended.
-    pub async fn ended(&self, id: &str) -> Job {
+    pub(crate) async fn ended(&self, id: &str) -> Job {
         self.job_once(id, |job| job.state.is_final()).await
     }
 
     /// Submits, and waits for the end.
-    pub async fn run(&self, job: NewJob) -> Job {
+    pub(crate) async fn run(&self, job: NewJob) -> Job {
         let id = job.id.clone();
         self.submit(job).await;
         self.ended(id.as_str()).await
     }
 
     /// Everything that was told of a job.
-    pub async fn events(&self, job: &Job) -> Vec<Event> {
+    pub(crate) async fn events(&self, job: &Job) -> Vec<Event> {
         self.app.store.events(job.key, 0, 1000).await.unwrap()
     }
 
     /// The value of a metric, with its labels as they are written.
-    pub fn metric(&self, name: &str) -> f64 {
+    pub(crate) fn metric(&self, name: &str) -> f64 {
         let text = self.app.metrics.encode().unwrap();
         let values: HashMap<&str, &str> = text.lines().filter_map(|line| line.rsplit_once(' ')).collect();
         values.get(name).map_or(0.0, |value| value.parse().unwrap())
     }
 
     /// Once a metric has come to a value.
-    pub async fn metric_at_least(&self, name: &str, value: f64) {
+    pub(crate) async fn metric_at_least(&self, name: &str, value: f64) {
         let began = Instant::now();
         while self.metric(name) < value {
             assert!(began.elapsed() < PATIENCE, "{name} is {}", self.metric(name));
@@ -148,12 +148,12 @@ impl World {
 }
 
 /// A job for an image at a URL.
-pub fn fetched(id: &str, url: &str) -> NewJob {
+pub(crate) fn fetched(id: &str, url: &str) -> NewJob {
     job(id, ImageSource::Url(url.into()))
 }
 
 /// A job of which its caller hears.
-pub fn with_callback(job: NewJob, url: &str) -> NewJob {
+pub(crate) fn with_callback(job: NewJob, url: &str) -> NewJob {
     NewJob { callback_url: Some(url.into()), ..job }
 }
 
@@ -173,13 +173,13 @@ fn job(id: &str, source: ImageSource) -> NewJob {
 }
 
 /// The result as it is stored.
-pub async fn result(blobs: &Blobs, job: &Job) -> Value {
+pub(crate) async fn result(blobs: &Blobs, job: &Job) -> Value {
     assert_eq!(job.state, JobState::Completed, "{:?}", job.error);
     let bytes = blobs.get(&job.result.as_ref().unwrap().hash).await.unwrap();
     serde_json::from_slice(&bytes).unwrap()
 }
 
 /// What a test changes about the store, under the same roof.
-pub fn store_of(world: &World) -> Arc<dyn Store> {
+pub(crate) fn store_of(world: &World) -> Arc<dyn Store> {
     Arc::clone(&world.app.store)
 }

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 
 use super::rows::{self, now, record_columns};
 use super::writer::{Command, Work};
+use crate::crash_point;
 use crate::job::{JobId, JobState};
 use crate::store::{Cancel, Held, Outcome, Progress, Result, Token};
 
@@ -59,6 +60,7 @@ impl Command for Finish {
                 .execute(&mut work.db)
                 .await?;
         }
+        crash_point::reached("inside_final_transaction");
         Ok(Held::Yes)
     }
 }
