@@ -95,7 +95,7 @@ pub(crate) async fn a_running_job_hears_of_its_cancel(backend: &dyn Backend) {
         let Some(Cancel::Requested(job)) = store.cancel("acme", &id("a")).await.unwrap() else { panic!() };
         assert_eq!((job.state, job.cancel_requested), (JobState::Running, true));
     }
-    store.signals().cancelled().await;
+    soon(store.signals().cancelled()).await;
     assert_eq!(store.heartbeat(&[other, token]).await.unwrap(), [Beat::Alive, Beat::CancelRequested]);
     assert_eq!(store.finish(token, vec![], Outcome::Cancelled).await.unwrap(), Held::Yes);
     let ended = job(&*store, "a").await;
@@ -138,16 +138,16 @@ pub(crate) async fn nothing_is_written_after_the_end(backend: &dyn Backend) {
 pub(crate) async fn listeners_and_waiters_are_woken(backend: &dyn Backend) {
     let store = open(backend).await;
     let job = created(&*store, with_callback("a")).await;
-    store.signals().queued().await;
-    store.signals().due().await;
+    soon(store.signals().queued()).await;
+    soon(store.signals().due()).await;
     let mut subscription = store.signals().subscribe(job.key);
     let token = claimed(&*store).await.token;
     store.progress(token, vec![told(10)]).await.unwrap();
-    subscription.changed().await;
-    store.signals().due().await;
+    soon(subscription.changed()).await;
+    soon(store.signals().due()).await;
     store.finish(token, vec![], retry(Duration::ZERO)).await.unwrap();
-    subscription.changed().await;
-    store.signals().queued().await;
+    soon(subscription.changed()).await;
+    soon(store.signals().queued()).await;
     store.cancel("acme", &id("a")).await.unwrap();
-    subscription.changed().await;
+    soon(subscription.changed()).await;
 }

@@ -128,6 +128,11 @@ pub(crate) async fn none_due(store: &dyn Store) {
     assert_eq!(store.claim_deliveries("sender", 10).await.unwrap(), []);
 }
 
+/// What should come at once, or the test fails instead of hanging.
+pub(crate) async fn soon<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(20), what).await.unwrap()
+}
+
 /// Asks until the answer is yes, for what must come by itself.
 pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut ask: impl FnMut() -> F) {
     let deadline = Instant::now() + Duration::from_secs(20);
