@@ -1,7 +1,7 @@
 //! The connection loop over real sockets: what takes too long, is too large or comes in too great a number.
 
 #![cfg(feature = "serve")]
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, its helpers too")]
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -160,7 +160,7 @@ fn read_all(stream: &mut TcpStream) -> String {
     match stream.read_to_end(&mut bytes) {
         Ok(_) => {}
         Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
-        Err(error) => std::panic::panic_any(format!("{error} after {:?}", String::from_utf8_lossy(&bytes))),
+        Err(error) => panic!("{error} after {:?}", String::from_utf8_lossy(&bytes)),
     }
     String::from_utf8_lossy(&bytes).into_owned()
 }

@@ -64,7 +64,7 @@ fn every_setting_changes_something_or_is_refused_by_name() {
                 "REDIS_URL" => "redis://cache".into(),
                 // One value only, and none yet.
                 "STORAGE_BACKEND" | "ALLOWED_NETWORKS" => continue,
-                other => std::panic::panic_any(format!("no value to try for {other}")),
+                other => panic!("no value to try for {other}"),
             },
         };
         // CPU_THREADS and the like have their least value as default.
