@@ -27,6 +27,12 @@ pub(super) fn names(headers: &HeaderMap, media_type: &str) -> bool {
     values.flat_map(|value| value.split(',')).any(|range| is(range, media_type))
 }
 
+/// Whether `Accept` names the media type and no other.
+pub(super) fn names_only(headers: &HeaderMap, media_type: &str) -> bool {
+    let mut values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    headers.contains_key(ACCEPT) && values.all(|value| value.split(',').all(|range| is(range, media_type)))
+}
+
 fn is(range: &str, media_type: &str) -> bool {
     range.split(';').next().is_some_and(|name| name.trim().eq_ignore_ascii_case(media_type))
 }

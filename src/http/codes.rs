@@ -45,8 +45,9 @@ pub(super) struct Row {
 }
 
 impl Code {
-    /// Every code, in the order of the documents: by status.
-    pub(super) const ALL: [Self; 33] = [
+    /// Every code that a caller may read, in the order of the documents: by status. Those of sources are not among them:
+    /// only the two old routes fetch within the request, and they tell the message alone.
+    pub(super) const ALL: [Self; 29] = [
         Self::MalformedRequest,
         Self::Unauthorized,
         Self::RouteNotFound,
@@ -61,7 +62,6 @@ impl Code {
         Self::JobFailed,
         Self::RequestTooLarge,
         Self::Failure(FailureCode::ImageTooLarge),
-        Self::Failure(FailureCode::SourceTooLarge),
         Self::UnsupportedMediaType,
         Self::Failure(FailureCode::ImageFormatUnsupported),
         Self::ValidationFailed,
@@ -71,15 +71,12 @@ impl Code {
         Self::Failure(FailureCode::ContourExtractionFailed),
         Self::Failure(FailureCode::TriangulationFailed),
         Self::Failure(FailureCode::MeshTooLarge),
-        Self::Failure(FailureCode::SourceNotFound),
         Self::Failure(FailureCode::Internal),
-        Self::Failure(FailureCode::SourceUnavailable),
         Self::QueueFull,
         Self::Overloaded,
         Self::Draining,
         Self::RequestTimeout,
         Self::StorageUnavailable,
-        Self::Failure(FailureCode::SourceTimeout),
     ];
 
     /// The code's row.

@@ -121,8 +121,8 @@ fn complete_operation(operation: &mut Value) {
     let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
     let lists = ERRORS.iter().find(|(name, _)| *name == id).map_or(&[][..], |(_, lists)| lists);
     let mut by_status: BTreeMap<u16, Vec<Row>> = BTreeMap::new();
-    for code in Code::ALL.into_iter().filter(|code| lists.iter().any(|list| list.contains(code))) {
-        by_status.entry(code.row().status.as_u16()).or_default().push(code.row());
+    for row in lists.iter().flat_map(|list| list.iter()).map(|code| code.row()) {
+        by_status.entry(row.status.as_u16()).or_default().push(row);
     }
     let is_legacy = id.starts_with("legacy");
     for (status, rows) in by_status {

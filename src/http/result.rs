@@ -96,9 +96,9 @@ pub(super) fn wanted(headers: &HeaderMap, query: &mut Query) -> Result<&'static 
     }
     let media_types: Vec<&str> = FORMATS.iter().map(|format| format.media_type).collect();
     let best = accept::best(headers, &media_types).and_then(|index| FORMATS.get(index));
-    // A caller that wants its errors as problems has said nothing of results.
-    let only_of_errors = || accept::best(headers, &["application/problem+json"]).and_then(|_| FORMATS.first());
-    best.or_else(only_of_errors).ok_or_else(|| {
+    // A caller that only says how it wants its errors has said nothing of results.
+    let usual = || FORMATS.first().filter(|_| accept::names_only(headers, "application/problem+json"));
+    best.or_else(usual).ok_or_else(|| {
         let formats: Vec<_> = FORMATS.iter().map(|f| json!({ "format": f.name, "media_type": f.media_type })).collect();
         let message = format!("no format fits Accept; there are {}", names().join(", "));
         ApiError::new(Code::NotAcceptable, message).with_details(json!({ "formats": formats }))

@@ -1,0 +1,74 @@
+//! Who may see what.
+
+use serde_json::json;
+
+use crate::service::{MESH, Service, request, star};
+use crate::wire::{Answer, Ask};
+
+fn as_rails(ask: Ask) -> Ask {
+    ask.header("authorization", "Bearer rails-secret")
+}
+
+fn as_artist(ask: Ask) -> Ask {
+    ask.header("authorization", "bearer artist-secret")
+}
+
+#[tokio::test]
+async fn without_a_key_only_the_service_itself_is_seen() {
+    let service = Service::with_keys().await;
+    for path in ["/", "/health", "/ready", "/metrics", "/openapi.json", "/docs/"] {
+        service.get(path).await.expect(200);
+    }
+    let routes = ["jobs", "a/status", "a/result", "a/events", "batch/a"].map(|path| Ask::get(format!("{MESH}/{path}")));
+    let posts = ["generate", "batch", "preview"].map(|path| Ask::post(format!("{MESH}/{path}")));
+    for ask in routes.into_iter().chain(posts).chain([Ask::new("DELETE", format!("{MESH}/a"))]) {
+        for secret in [None, Some("Bearer wrong"), Some("Bearer "), Some("Basic rails-secret"), Some("rails-secret")] {
+            let ask = secret.iter().fold(ask.clone(), |ask, secret| ask.header("authorization", *secret));
+            let answer = service.send(ask).await;
+            answer.refused(401, "UNAUTHORIZED");
+            assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
+        }
+    }
+    assert_eq!(
+        service.post("/api/generate_mesh", &json!({})).await.expect(401).json()["detail"].as_str().is_some(),
+        true
+    );
+}
+
+#[tokio::test]
+async fn jobs_are_their_owners_alone() {
+    let service = Service::with_keys().await;
+    let generate = || Ask::post(format!("{MESH}/generate")).json(&request("same"));
+    service.send(as_rails(generate())).await.expect(202);
+    service.send(as_artist(Ask::get(format!("{MESH}/same/status")))).await.refused(404, "JOB_NOT_FOUND");
+    service.send(as_artist(Ask::new("DELETE", format!("{MESH}/same")))).await.refused(404, "JOB_NOT_FOUND");
+    // The same id is free for the other.
+    service.send(as_artist(generate())).await.expect(202);
+    let list = service.send(as_artist(Ask::get(format!("{MESH}/jobs")))).await.json();
+    assert_eq!(list["jobs"].as_array().unwrap().len(), 1);
+    let body = json!({ "image_urls": ["http://127.0.0.1:9/a.png"] });
+    let batch = service.send(as_rails(Ask::post(format!("{MESH}/batch")).json(&body))).await.expect(202);
+    let path = batch.header("location").unwrap();
+    service.send(as_artist(Ask::get(path))).await.refused(404, "BATCH_NOT_FOUND");
+    service.send(as_rails(Ask::get(path))).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_results_link_needs_no_key() {
+    let service = Service::with_keys().await;
+    let star = star();
+    let parts: [(&str, Option<&str>, &[u8]); 2] = [("file", Some("a.png"), &star), ("job_id", None, b"a")];
+    let ask = as_rails(Ask::post(format!("{MESH}/generate")).form(&parts)).header("prefer", "wait=30");
+    let status = service.send(ask).await.expect(200).json();
+    let url = status["result_url"].as_str().unwrap();
+    let path = url.strip_prefix("http://mesh.test").unwrap().to_owned();
+    let fetch = async |path: &str| -> Answer { service.get(path).await };
+    fetch(&path).await.expect(200);
+    fetch(&format!("{path}&format=svg")).await.expect(200);
+    // It is good for this job, this owner and this time alone.
+    fetch(&path.replace("/a/", "/b/")).await.refused(401, "UNAUTHORIZED");
+    fetch(&path.replace("key=rails", "key=artist")).await.refused(401, "UNAUTHORIZED");
+    fetch(&path.replace("expires=", "expires=9")).await.refused(401, "UNAUTHORIZED");
+    fetch(&path.replace("/result", "/status")).await.refused(401, "UNAUTHORIZED");
+    fetch(path.split('?').next().unwrap()).await.refused(401, "UNAUTHORIZED");
+}
