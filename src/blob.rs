@@ -74,7 +74,7 @@ impl Blobs {
     /// # Errors
     /// [`BlobError::Storage`] if the storage fails; nothing is left under the name then.
     pub async fn put(&self, bytes: Bytes) -> Result<String, BlobError> {
-        let hash = sha256(&bytes);
+        let (hash, bytes) = name(bytes).await?;
         self.store.put(&key(&hash), PutPayload::from(bytes)).await?;
         Ok(hash)
     }
@@ -88,8 +88,8 @@ impl Blobs {
             Err(object_store::Error::NotFound { .. }) => return Err(BlobError::NotFound(hash.to_owned())),
             found => found?,
         };
-        let bytes = found.bytes().await?;
-        if sha256(&bytes) == hash { Ok(bytes) } else { Err(BlobError::Damaged(hash.to_owned())) }
+        let (name, bytes) = name(found.bytes().await?).await?;
+        if name == hash { Ok(bytes) } else { Err(BlobError::Damaged(hash.to_owned())) }
     }
 
     /// Whether there is a blob of that name.
@@ -204,6 +204,18 @@ fn sweep_folder(folder: &Path, before: SystemTime) -> io::Result<u64> {
         }
     }
     Ok(swept)
+}
+
+/// Digests of more than this are made aside, bytes: 64 MiB would keep a thread from answering for a tenth of a second.
+const LARGE: usize = 256 << 10;
+
+/// The bytes' name, and the bytes.
+async fn name(bytes: Bytes) -> Result<(String, Bytes), BlobError> {
+    if bytes.len() <= LARGE {
+        return Ok((sha256(&bytes), bytes));
+    }
+    let named = tokio::task::spawn_blocking(move || (sha256(&bytes), bytes));
+    Ok(named.await.map_err(io::Error::other)?)
 }
 
 /// SHA-256 of bytes in lower-case hexadecimal: a blob's name.

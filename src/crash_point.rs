@@ -8,6 +8,9 @@ use std::sync::LazyLock;
 #[cfg(debug_assertions)]
 use std::sync::atomic::{AtomicU32, Ordering};
 
+/// The variable that arms a point.
+pub const VARIABLE: &str = "SPINELIFT_CRASH_AT";
+
 /// Nothing, in release builds.
 #[cfg(not(debug_assertions))]
 pub fn reached(_point: &str) {}
@@ -22,7 +25,7 @@ pub fn reached(point: &str) {
 
 /// The point to die at.
 #[cfg(debug_assertions)]
-static ARMED: LazyLock<Option<Point>> = LazyLock::new(|| Point::parse(&std::env::var("SPINELIFT_CRASH_AT").ok()?));
+static ARMED: LazyLock<Option<Point>> = LazyLock::new(|| Point::parse(&std::env::var(VARIABLE).ok()?));
 
 #[cfg(debug_assertions)]
 struct Point {

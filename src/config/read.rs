@@ -6,6 +6,7 @@ use std::fmt;
 use thiserror::Error;
 
 use super::{Config, Role, SETTINGS, Setting, Takes, address};
+use crate::crash_point;
 
 /// What marks a name as ours. With it a name wins, and must be known.
 const PREFIX: &str = "SPINELIFT_";
@@ -97,6 +98,8 @@ fn override_by_flags(given: &mut HashMap<String, String>, flags: &Flags) {
 
 /// A name with our prefix can be meant for nobody else: unknown, it is misspelt.
 fn unknown_names<'a>(names: impl Iterator<Item = &'a String>) -> Vec<Mistake> {
+    // Not a setting but a tool of our tests, which a release build does not have.
+    let names = names.filter(|name| cfg!(not(debug_assertions)) || *name != crash_point::VARIABLE);
     let ours: BTreeSet<&str> = names.filter_map(|name| name.strip_prefix(PREFIX)).collect();
     let unknown = ours.into_iter().filter(|bare| SETTINGS.iter().all(|setting| setting.name != *bare));
     let mistake = |bare: &str| {

@@ -10,7 +10,7 @@ use super::Kind;
 pub fn dimensions(file: &[u8]) -> Option<(Kind, u32, u32)> {
     let kind = Kind::of(file)?;
     let (width, height) = match kind {
-        Kind::Png => (u32::from_be_bytes(bytes(file, 16)?), u32::from_be_bytes(bytes(file, 20)?)),
+        Kind::Png => (u32::from_be_bytes(field(file, 16)?), u32::from_be_bytes(field(file, 20)?)),
         Kind::Gif => gif(file)?,
         Kind::Bmp => bmp(file)?,
         Kind::WebP => webp(file)?,
@@ -19,19 +19,19 @@ pub fn dimensions(file: &[u8]) -> Option<(Kind, u32, u32)> {
     Some((kind, width, height))
 }
 
-fn bytes<const N: usize>(file: &[u8], from: usize) -> Option<[u8; N]> {
+fn field<const N: usize>(file: &[u8], from: usize) -> Option<[u8; N]> {
     file.get(from..)?.first_chunk().copied()
 }
 
 /// The screen, widened by a first frame that lies beyond it. Before that frame come a table of colours and extensions.
 fn gif(file: &[u8]) -> Option<(u32, u32)> {
-    let short = |from| Some(u32::from(u16::from_le_bytes(bytes(file, from)?)));
-    let [flags] = bytes(file, 10)?;
+    let short = |from| Some(u32::from(u16::from_le_bytes(field(file, from)?)));
+    let [flags] = field(file, 10)?;
     let mut at = 13 + if flags & 0x80 == 0 { 0 } else { 3 << ((flags & 7) + 1) };
-    while bytes(file, at)? == [0x21] {
+    while field(file, at)? == [0x21] {
         at += 2;
         loop {
-            let [length] = bytes(file, at)?;
+            let [length] = field(file, at)?;
             at += 1 + usize::from(length);
             if length == 0 {
                 break;
@@ -45,10 +45,10 @@ fn gif(file: &[u8]) -> Option<(u32, u32)> {
 /// The height is negative where rows run from the top. The oldest header has 16-bit fields.
 fn bmp(file: &[u8]) -> Option<(u32, u32)> {
     const OLDEST_HEADER_BYTES: u32 = 12;
-    if u32::from_le_bytes(bytes(file, 14)?) == OLDEST_HEADER_BYTES {
-        return Some((u16::from_le_bytes(bytes(file, 18)?).into(), u16::from_le_bytes(bytes(file, 20)?).into()));
+    if u32::from_le_bytes(field(file, 14)?) == OLDEST_HEADER_BYTES {
+        return Some((u16::from_le_bytes(field(file, 18)?).into(), u16::from_le_bytes(field(file, 20)?).into()));
     }
-    let side = |from| Some(i32::from_le_bytes(bytes(file, from)?).unsigned_abs());
+    let side = |from| Some(i32::from_le_bytes(field(file, from)?).unsigned_abs());
     Some((side(18)?, side(22)?))
 }
 
@@ -56,17 +56,17 @@ fn bmp(file: &[u8]) -> Option<(u32, u32)> {
 fn webp(file: &[u8]) -> Option<(u32, u32)> {
     const FOURTEEN_BITS: u32 = 0x3fff;
     let side = |from| {
-        let [low, middle, high] = bytes(file, from)?;
+        let [low, middle, high] = field(file, from)?;
         Some(u32::from_le_bytes([low, middle, high, 0]) + 1)
     };
-    match &bytes::<4>(file, 12)? {
+    match &field::<4>(file, 12)? {
         b"VP8X" => Some((side(24)?, side(27)?)),
         b"VP8L" => {
-            let sides = u32::from_le_bytes(bytes(file, 21)?);
+            let sides = u32::from_le_bytes(field(file, 21)?);
             Some(((sides & FOURTEEN_BITS) + 1, (sides >> 14 & FOURTEEN_BITS) + 1))
         }
         b"VP8 " => {
-            let side = |from| Some(u32::from(u16::from_le_bytes(bytes(file, from)?)) & FOURTEEN_BITS);
+            let side = |from| Some(u32::from(u16::from_le_bytes(field(file, from)?)) & FOURTEEN_BITS);
             Some((side(26)?, side(28)?))
         }
         _ => None,
@@ -77,13 +77,13 @@ fn webp(file: &[u8]) -> Option<(u32, u32)> {
 fn jpeg(file: &[u8]) -> Option<(u32, u32)> {
     let mut at = 2;
     loop {
-        match bytes::<2>(file, at)? {
+        match field::<2>(file, at)? {
             [0xff, 0xff] => at += 1,
             [0xff, 0xc4 | 0xc8 | 0xcc] | [0xff, 0xd0..=0xfe] | [0xff, 0x01..=0xbf] => {
-                at += 2 + usize::from(u16::from_be_bytes(bytes(file, at + 2)?));
+                at += 2 + usize::from(u16::from_be_bytes(field(file, at + 2)?));
             }
             [0xff, 0xc0..=0xcf] => {
-                let side = |from| Some(u32::from(u16::from_be_bytes(bytes(file, from)?)));
+                let side = |from| Some(u32::from(u16::from_be_bytes(field(file, from)?)));
                 return Some((side(at + 7)?, side(at + 5)?));
             }
             _ => return None,
