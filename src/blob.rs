@@ -19,8 +19,8 @@ use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-/// Where blobs are, under the folder or bucket.
-const BLOBS: &str = "blobs";
+/// Where blobs are, under the folder or bucket: named after the digest that names them.
+const BLOBS: &str = "sha256";
 
 /// Written and deleted to see whether the storage takes writes.
 const PROBE: &str = "probe";
