@@ -13,7 +13,7 @@ use super::extract::{self, Query, Submission};
 use super::face::Shared;
 use super::request::Reader;
 use super::result::{wanted, written};
-use super::schema::{MeshResult, PreviewForm};
+use super::schema::{MeshFile, PreviewForm};
 use crate::compute::{Task, Watch};
 use crate::mesh::MeshParameters;
 
@@ -29,7 +29,7 @@ use crate::mesh::MeshParameters;
     ),
     request_body(content((Vec<u8> = "application/octet-stream"), (Vec<u8> = "image/*"), (PreviewForm = "multipart/form-data"))),
     responses((status = 200, description = "The mesh",
-        content((MeshResult = "application/json"), (String = "image/svg+xml"), (Vec<u8> = "image/png")))),
+        content((MeshFile = "application/json"), (String = "image/svg+xml"), (Vec<u8> = "image/png")))),
 )]
 pub(super) async fn preview(
     State(face): State<Shared>,

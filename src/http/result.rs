@@ -16,7 +16,7 @@ use super::error::ApiError;
 use super::extract::{PathId, Query};
 use super::face::{Face, Shared};
 use super::request::Reader;
-use super::schema::MeshResult;
+use super::schema::MeshFile;
 use super::wire::JobError;
 use super::{accept, etag};
 use crate::compute::{Task, Watch};
@@ -43,7 +43,7 @@ const PICTURE_POLICY: HeaderValue =
         ("If-None-Match" = Option<String>, Header, description = "An ETag of an earlier answer"),
     ),
     responses(
-        (status = 200, description = "The mesh", content((MeshResult = "application/json"), (String = "image/svg+xml"), (Vec<u8> = "image/png")),
+        (status = 200, description = "The mesh", content((MeshFile = "application/json"), (String = "image/svg+xml"), (Vec<u8> = "image/png")),
             headers(("ETag" = String, description = "The result's digest"), ("Cache-Control" = String, description = "Immutable"))),
         (status = 304, description = "The caller has it"),
     ),

@@ -131,6 +131,28 @@ pub(super) struct LegacyMesh {
     metadata: Metadata,
 }
 
+/// A mesh, or its outline alone, as `format` says.
+#[derive(ToSchema)]
+#[serde(untagged)]
+pub(super) enum MeshFile {
+    /// `json`.
+    Mesh(MeshResult),
+    /// `outline`.
+    Outline(OutlineResult),
+}
+
+/// The simplified outline of a mesh, before repair: for physics shapes.
+#[derive(ToSchema)]
+pub(super) struct OutlineResult {
+    /// Points of the contour before simplification.
+    contour_points: u64,
+    /// Tolerance of the simplification, px.
+    epsilon: f64,
+    /// Indices of pixels, x and y, in order.
+    #[schema(value_type = Vec<Vec<i32>>)]
+    outline: Vec<[i32; 2]>,
+}
+
 /// A mesh.
 #[derive(ToSchema)]
 pub(super) struct MeshResult {

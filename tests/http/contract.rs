@@ -6,25 +6,25 @@ use serde_json::{Value, json};
 use crate::wire::{Answer, Ask};
 
 /// The document, and what to check with it.
-pub struct Contract {
+pub(crate) struct Contract {
     document: Value,
 }
 
 impl Contract {
-    pub fn new(document: Value) -> Self {
+    pub(crate) fn new(document: Value) -> Self {
         assert_eq!(document["openapi"], "3.1.0");
         Self { document }
     }
 
     /// Every code that the document knows.
-    pub fn codes(&self) -> Vec<String> {
+    pub(crate) fn codes(&self) -> Vec<String> {
         let names = self.document["components"]["schemas"]["ErrorCode"]["enum"].as_array().unwrap();
         names.iter().map(|name| name.as_str().unwrap().to_owned()).collect()
     }
 
     /// Whether the document describes this answer to this question.
     #[track_caller]
-    pub fn check(&self, ask: &Ask, answer: &Answer) {
+    pub(crate) fn check(&self, ask: &Ask, answer: &Answer) {
         assert!(answer.header("x-request-id").is_some(), "{ask:?} {answer:?}");
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{ask:?}");
         if answer.status == 503 {
@@ -82,7 +82,7 @@ impl Contract {
 
     /// Checks a value against one of the named schemas.
     #[track_caller]
-    pub fn check_value(&self, name: &str, value: &Value) {
+    pub(crate) fn check_value(&self, name: &str, value: &Value) {
         let schema = json!({ "$ref": format!("#/components/schemas/{name}") });
         let errors: Vec<String> = self.validator(&schema).iter_errors(value).map(|error| error.to_string()).collect();
         assert!(errors.is_empty(), "{errors:?} in {value}");

@@ -50,7 +50,7 @@ async fn broken_json_is_refused_with_a_reason() {
         (deep.as_bytes(), "nested"),
         (b"{} {}", "trailing"),
         (b"{\"a\": \"\n\"}", "control character"),
-        (b"{\"a\": \"\\ud800\"}", "surrogate"),
+        (b"{\"a\": \"\\ud800\"}", "hex escape"),
     ];
     for (body, reason) in bodies {
         let answer = service.send(Ask::post(format!("{MESH}/generate")).text(body)).await;

@@ -17,43 +17,43 @@ use tokio::sync::oneshot;
 use crate::contract::Contract;
 use crate::wire::{Answer, Ask, PATIENCE};
 
-pub const MESH: &str = "/api/v1/mesh";
+pub(crate) const MESH: &str = "/api/v1/mesh";
 
 /// A file of the corpus.
-pub fn image(name: &str) -> Vec<u8> {
+pub(crate) fn image(name: &str) -> Vec<u8> {
     std::fs::read(format!("testdata/corpus/{name}")).unwrap()
 }
 
 /// A small image.
-pub fn star() -> Vec<u8> {
+pub(crate) fn star() -> Vec<u8> {
     image("tiny-star-12.png")
 }
 
 /// The service.
-pub struct Service {
-    pub app: App,
-    pub address: SocketAddr,
-    pub contract: Arc<Contract>,
-    pub folder: TempDir,
+pub(crate) struct Service {
+    pub(crate) app: App,
+    pub(crate) address: SocketAddr,
+    pub(crate) contract: Arc<Contract>,
+    pub(crate) folder: TempDir,
     workers: Option<Workers>,
     _stop: oneshot::Sender<()>,
 }
 
 impl Service {
     /// As a developer has it.
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::with(|_| {}).await
     }
 
     /// With other settings.
-    pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
+    pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
         let mut service = Self::without_workers(change).await;
         service.work();
         service
     }
 
     /// Accepts jobs and does none.
-    pub async fn without_workers(change: impl FnOnce(&mut Config)) -> Self {
+    pub(crate) async fn without_workers(change: impl FnOnce(&mut Config)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config { dev: true, ..Config::default() };
         config.database.url = format!("sqlite:{}", folder.path().join("jobs.db").display());
@@ -78,7 +78,7 @@ impl Service {
     }
 
     /// With two callers.
-    pub async fn with_keys() -> Self {
+    pub(crate) async fn with_keys() -> Self {
         Self::with(|config| {
             let key = |name: &str, secret: &str| ApiKey { name: name.into(), secret: secret.into() };
             config.access.api_keys = vec![key("rails", "rails-secret"), key("artist", "artist-secret")];
@@ -87,13 +87,13 @@ impl Service {
     }
 
     /// Begins to do jobs.
-    pub fn work(&mut self) {
+    pub(crate) fn work(&mut self) {
         self.workers = Some(start(&self.app));
     }
 
     /// Asks, and holds the answer against the document.
     #[track_caller]
-    pub fn send(&self, ask: Ask) -> impl Future<Output = Answer> + 'static {
+    pub(crate) fn send(&self, ask: Ask) -> impl Future<Output = Answer> + 'static {
         let (address, contract) = (self.address, Arc::clone(&self.contract));
         async move {
             let answer = ask.send(address).await;
@@ -102,22 +102,22 @@ impl Service {
         }
     }
 
-    pub async fn get(&self, path: impl Into<String>) -> Answer {
+    pub(crate) async fn get(&self, path: impl Into<String>) -> Answer {
         self.send(Ask::get(path)).await
     }
 
-    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
         self.send(Ask::post(path).json(body)).await
     }
 
     /// Submits an image under an id.
-    pub async fn upload(&self, id: &str, image: &[u8]) -> Answer {
+    pub(crate) async fn upload(&self, id: &str, image: &[u8]) -> Answer {
         let parts = [("file", Some("a.png"), image), ("job_id", None, id.as_bytes())];
         self.send(Ask::post(format!("{MESH}/generate")).form(&parts)).await
     }
 
     /// The job's status once it has ended.
-    pub async fn ended(&self, id: &str) -> Value {
+    pub(crate) async fn ended(&self, id: &str) -> Value {
         let began = Instant::now();
         loop {
             let status = self.get(format!("{MESH}/{id}/status?wait=5")).await.expect(200).json();
@@ -129,7 +129,7 @@ impl Service {
     }
 
     /// A job that is done, for what can be asked of one.
-    pub async fn completed(&self, id: &str) -> Value {
+    pub(crate) async fn completed(&self, id: &str) -> Value {
         self.upload(id, &star()).await.expect(202);
         let status = self.ended(id).await;
         assert_eq!(status["status"], "completed", "{status}");
@@ -137,7 +137,7 @@ impl Service {
     }
 
     /// The value of a metric, with its labels as they are written.
-    pub fn metric(&self, name: &str) -> f64 {
+    pub(crate) fn metric(&self, name: &str) -> f64 {
         let text = self.app.metrics.encode().unwrap();
         let mut values = text.lines().filter_map(|line| line.rsplit_once(' '));
         values.find(|(found, _)| *found == name).map_or(0.0, |(_, value)| value.parse().unwrap())
@@ -145,7 +145,7 @@ impl Service {
 }
 
 /// A server on this machine that answers every request with these bytes.
-pub async fn source(bytes: Vec<u8>) -> String {
+pub(crate) async fn source(bytes: Vec<u8>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/image.png", listener.local_addr().unwrap());
     let router = axum::Router::new().fallback(move || std::future::ready(bytes.clone()));
@@ -154,12 +154,12 @@ pub async fn source(bytes: Vec<u8>) -> String {
 }
 
 /// A body that names an image nobody will fetch.
-pub fn request(id: &str) -> Value {
+pub(crate) fn request(id: &str) -> Value {
     json!({ "image_url": "http://127.0.0.1:9/none.png", "job_id": id })
 }
 
 /// Until something holds.
-pub async fn eventually(what: &str, holds: impl AsyncFn() -> bool) {
+pub(crate) async fn eventually(what: &str, holds: impl AsyncFn() -> bool) {
     let began = Instant::now();
     while !holds().await {
         assert!(began.elapsed() < PATIENCE, "never: {what}");

@@ -9,51 +9,51 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 /// How long anything may take on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A request; its path is sent as it is.
 #[derive(Debug, Clone, Default)]
-pub struct Ask {
-    pub method: String,
-    pub path: String,
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
+pub(crate) struct Ask {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Ask {
-    pub fn new(method: &str, path: impl Into<String>) -> Self {
+    pub(crate) fn new(method: &str, path: impl Into<String>) -> Self {
         Self { method: method.into(), path: path.into(), ..Self::default() }
     }
 
-    pub fn get(path: impl Into<String>) -> Self {
+    pub(crate) fn get(path: impl Into<String>) -> Self {
         Self::new("GET", path)
     }
 
-    pub fn post(path: impl Into<String>) -> Self {
+    pub(crate) fn post(path: impl Into<String>) -> Self {
         Self::new("POST", path)
     }
 
-    pub fn header(mut self, name: &str, value: impl Into<String>) -> Self {
+    pub(crate) fn header(mut self, name: &str, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
     }
 
-    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = body.into();
         self
     }
 
-    pub fn json(self, value: &Value) -> Self {
+    pub(crate) fn json(self, value: &Value) -> Self {
         self.text(&value.to_string())
     }
 
     /// Any bytes that claim to be JSON.
-    pub fn text(self, text: impl AsRef<[u8]>) -> Self {
+    pub(crate) fn text(self, text: impl AsRef<[u8]>) -> Self {
         self.header("content-type", "application/json").body(text.as_ref())
     }
 
     /// A form with these parts: a name, a file's name or none, bytes.
-    pub fn form(self, parts: &[(&str, Option<&str>, &[u8])]) -> Self {
+    pub(crate) fn form(self, parts: &[(&str, Option<&str>, &[u8])]) -> Self {
         let mut body = Vec::new();
         for (name, file, bytes) in parts {
             let file = file.map(|file| format!("; filename=\"{file}\"")).unwrap_or_default();
@@ -79,7 +79,7 @@ impl Ask {
     }
 
     /// Sends it and reads the head of the answer.
-    pub async fn open(&self, address: SocketAddr) -> Open {
+    pub(crate) async fn open(&self, address: SocketAddr) -> Open {
         let mut stream = TcpStream::connect(address).await.unwrap();
         // The service may answer and close before it has read everything.
         let _ = stream.write_all(&self.bytes()).await;
@@ -98,7 +98,7 @@ impl Ask {
     }
 
     /// Sends it and reads the answer to its end.
-    pub async fn send(&self, address: SocketAddr) -> Answer {
+    pub(crate) async fn send(&self, address: SocketAddr) -> Answer {
         let mut open = self.open(address).await;
         let mut raw = Vec::new();
         // A reset after the answer is how a connection ends whose request was not read.
@@ -110,15 +110,15 @@ impl Ask {
 }
 
 /// An answer whose body is still coming.
-pub struct Open {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
+pub(crate) struct Open {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
     reader: BufReader<TcpStream>,
 }
 
 impl Open {
     /// The next line that holds something, sizes of chunks included.
-    pub async fn line(&mut self) -> String {
+    pub(crate) async fn line(&mut self) -> String {
         loop {
             let mut line = String::new();
             let read = timeout(PATIENCE, self.reader.read_line(&mut line)).await.unwrap().unwrap();
@@ -143,42 +143,42 @@ fn joined(mut raw: &[u8]) -> Vec<u8> {
 
 /// A whole answer.
 #[derive(Debug, Clone)]
-pub struct Answer {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str())
     }
 
     #[track_caller]
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
     /// The code of an error, in either shape.
     #[track_caller]
-    pub fn code(&self) -> String {
+    pub(crate) fn code(&self) -> String {
         let body = self.json();
         let code = body["error"]["code"].as_str().or(body["code"].as_str());
         code.unwrap_or_else(|| panic!("no code in {body}")).to_owned()
     }
 
     #[track_caller]
-    pub fn expect(self, status: u16) -> Self {
+    pub(crate) fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{}", self.text());
         self
     }
 
     #[track_caller]
-    pub fn refused(&self, status: u16, code: &str) {
+    pub(crate) fn refused(&self, status: u16, code: &str) {
         assert_eq!((self.status, self.code().as_str()), (status, code), "{}", self.text());
     }
 }
