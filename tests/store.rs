@@ -128,6 +128,7 @@ every_database! {
         a_stale_sender_is_lost,
         a_retry_is_due_after_its_time,
         progress_to_be_retried_gives_way_to_the_newer,
+        a_callback_put_off_is_due_later_and_has_not_been_tried,
         an_ended_delivery_is_not_sent_again,
         a_restarted_jobs_progress_is_told_after_its_old_end,
         the_next_callbacks_time_is_known,

@@ -140,6 +140,23 @@ pub(crate) async fn progress_to_be_retried_gives_way_to_the_newer(backend: &dyn 
     assert_eq!(store.queue().await.unwrap().deliveries, 1);
 }
 
+pub(crate) async fn a_callback_put_off_is_due_later_and_has_not_been_tried(backend: &dyn Backend) {
+    let store = open(backend).await;
+    created(&*store, with_callback("a")).await;
+    store.cancel("acme", &id("a")).await.unwrap();
+    let first = due(&*store).await;
+    assert_eq!(store.put_off(first.token, Duration::from_millis(300)).await.unwrap(), Held::Yes);
+    assert_eq!(store.put_off(first.token, Duration::ZERO).await.unwrap(), Held::Lost);
+    assert!(store.next_delivery().await.unwrap().unwrap() <= Duration::from_millis(300));
+    until("it is due again", || async {
+        let found = store.claim_deliveries("sender", 10).await.unwrap();
+        let Some(again) = found.first() else { return false };
+        assert_eq!((&again.event, again.attempts), (&first.event, 0));
+        true
+    })
+    .await;
+}
+
 pub(crate) async fn an_ended_delivery_is_not_sent_again(backend: &dyn Backend) {
     let store = open(backend).await;
     for (name, outcome) in [("a", DeliveryOutcome::Delivered), ("b", DeliveryOutcome::GivenUp)] {
