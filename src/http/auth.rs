@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{FromRequestParts, RawPathParams, Request, State};
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
@@ -71,12 +72,15 @@ pub(super) async fn require_key(
 /// The middleware around results, whose links are good without a header.
 pub(super) async fn require_key_or_link(
     State(face): State<Shared>,
-    path: RawPathParams,
+    path: Result<RawPathParams, RawPathParamsRejection>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
-    let job = path.iter().find(|(name, _)| *name == "job_id").map(|(_, job)| job);
-    if let Some(owner) = job.and_then(|job| owner_by_link(&face, job, request.uri().query()?)) {
+    let owner = path.ok().and_then(|path| {
+        let (_, job) = path.iter().find(|(name, _)| *name == "job_id")?;
+        owner_by_link(&face, job, request.uri().query()?)
+    });
+    if let Some(owner) = owner {
         request.extensions_mut().insert(Owner(owner.into()));
         return Ok(next.run(request).await);
     }

@@ -14,6 +14,7 @@ use super::codes::Code;
 use super::error::{ApiError, whole_seconds};
 use super::health::Checks;
 use crate::app::App;
+use crate::compute::{ComputeError, Made, Task, Watch};
 use crate::result_link::ResultLinks;
 use crate::store::Queue;
 
@@ -76,6 +77,17 @@ impl Face {
     pub(super) async fn estimated_seconds(&self) -> Result<u64, ApiError> {
         let queued = self.queue().await?.queued;
         Ok(whole_seconds(self.app.compute.estimate(queued)))
+    }
+
+    /// Runs the engine within the request, unless too many wait for it.
+    pub(super) async fn compute(&self, task: Task) -> Result<Made, ApiError> {
+        let watch = Watch::until(Instant::now() + self.app.config.http.request_timeout);
+        let made = self.app.compute.run_or_refuse(task, Arc::new(watch)).await;
+        Ok(made.inspect_err(|error| {
+            if let ComputeError::Busy { .. } = error {
+                self.app.metrics.rejected("busy");
+            }
+        })?)
     }
 
     /// New work is refused once a stop has begun.

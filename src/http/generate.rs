@@ -1,12 +1,14 @@
 //! `POST /mesh/generate`: a job is accepted, once, whatever is sent twice.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::auth::Owner;
@@ -25,7 +27,7 @@ use crate::store::{Job, NewJob, Submitted};
 pub(super) const MESH: &str = "mesh";
 
 /// When to come back to a full queue: by then the workers have taken many jobs from it.
-const QUEUE_FULL_RETRY: std::time::Duration = std::time::Duration::from_secs(5);
+const QUEUE_FULL_RETRY: Duration = Duration::from_secs(5);
 
 /// Submit a job.
 ///
@@ -104,7 +106,7 @@ fn read(face: &Face, headers: &HeaderMap, submission: Submission) -> Result<Aske
 pub(super) fn read_image(
     face: &Face,
     reader: &mut Reader,
-    fields: &mut serde_json::Map<String, Value>,
+    fields: &mut Map<String, Value>,
     mut files: Vec<Bytes>,
 ) -> Option<Image> {
     let is_given = fields.get("image_url").is_some_and(|url| !url.is_null());

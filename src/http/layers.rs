@@ -136,3 +136,44 @@ pub(super) async fn refuse_when_draining(
     face.refuse_when_draining()?;
     Ok(next.run(request).await)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use axum::Router;
+    use axum::body::Body;
+    use axum::http::StatusCode;
+    use axum::middleware::from_fn_with_state;
+    use axum::routing::get;
+    use tower::ServiceExt;
+
+    use super::super::face::Face;
+    use super::*;
+    use crate::app::App;
+    use crate::config::Config;
+
+    #[tokio::test]
+    async fn a_panic_is_an_answer() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.database.url = format!("sqlite:{}", folder.path().join("jobs.db").display());
+        config.storage.path = folder.path().join("blobs");
+        let face = Arc::new(Face::new(App::open(config).await.unwrap()));
+        let broken = || async {
+            if true {
+                panic!("a mistake in a handler")
+            }
+        };
+        let routes = Router::new().route("/broken", get(broken)).layer(from_fn_with_state(Arc::clone(&face), around));
+        let asked = Request::get("/broken").header("x-request-id", "web-1").body(Body::empty()).unwrap();
+        let response = routes.oneshot(asked).await.unwrap();
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let body = axum::body::to_bytes(response.into_body(), 1000).await.unwrap();
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!((&body["error"]["code"], &body["error"]["request_id"]), (&"INTERNAL".into(), &"web-1".into()));
+        assert!(!body.to_string().contains("mistake in a handler"));
+        let counted = "spinelift_http_requests_total{method=\"GET\",route=\"/broken\",status=\"500\"} 1";
+        assert!(face.app.metrics.encode().unwrap().contains(counted));
+    }
+}

@@ -1,8 +1,5 @@
 //! The two routes that today's SpineLift app calls: an image in, its mesh out, errors as `{"detail"}`.
 
-use std::sync::Arc;
-use std::time::Instant;
-
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
@@ -13,10 +10,9 @@ use super::error::{self, ApiError, Shape};
 use super::extract::Submission;
 use super::face::Shared;
 use super::generate::{Image, read_image};
-use super::preview;
 use super::request::{self, Reader};
 use super::schema::{LegacyForm, LegacyRequest, LegacyResult};
-use crate::compute::{Task, Watch};
+use crate::compute::Task;
 use crate::export::Format;
 use crate::mesh::parameters::PARAMETERS;
 
@@ -58,9 +54,7 @@ async fn generate(face: &Shared, submission: Submission) -> Result<Response, Api
     };
     request::expect_image(&image)?;
     let format = Format::named("json").ok_or_else(ApiError::internal)?;
-    let watch = Watch::until(Instant::now() + face.app.config.http.request_timeout);
-    let made = face.app.compute.run_or_refuse(Task { image, parameters, warnings, format }, Arc::new(watch)).await;
-    let made = made.map_err(|error| preview::refuse(face, error))?;
+    let made = face.compute(Task { image, parameters, warnings, format }).await?;
     let mesh: Map<String, Value> = serde_json::from_slice(&made.bytes).map_err(|_| ApiError::internal())?;
     let mesh: Map<String, Value> = mesh.into_iter().filter(|(name, _)| PARTS.contains(&name.as_str())).collect();
     Ok(Json(json!({ "mesh": mesh })).into_response())

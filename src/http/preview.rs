@@ -1,8 +1,5 @@
 //! `POST /mesh/preview`: an image in, its mesh out, at once and without a trace. The hot path: sliders call it.
 
-use std::sync::Arc;
-use std::time::Instant;
-
 use axum::extract::{FromRequest, Request, State};
 use axum::response::Response;
 use bytes::Bytes;
@@ -14,7 +11,7 @@ use super::face::Shared;
 use super::request::Reader;
 use super::result::{wanted, written};
 use super::schema::{MeshFile, PreviewForm};
-use crate::compute::{Task, Watch};
+use crate::compute::Task;
 use crate::mesh::MeshParameters;
 
 /// A mesh at once.
@@ -48,18 +45,8 @@ pub(super) async fn preview(
         reader.finish()?;
         parameters
     };
-    let watch = Watch::until(Instant::now() + face.app.config.http.request_timeout);
-    let task = Task { image, parameters, warnings, format };
-    let made = face.app.compute.run_or_refuse(task, Arc::new(watch)).await;
-    Ok(written(format, made.map_err(|error| refuse(&face, error))?.bytes))
-}
-
-/// Counts a refusal for load.
-pub(super) fn refuse(face: &Shared, error: crate::compute::ComputeError) -> ApiError {
-    if let crate::compute::ComputeError::Busy { .. } = error {
-        face.app.metrics.rejected("busy");
-    }
-    error.into()
+    let made = face.compute(Task { image, parameters, warnings, format }).await?;
+    Ok(written(format, made.bytes))
 }
 
 /// The image; parameters in a form join those of the query.

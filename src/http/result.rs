@@ -1,7 +1,6 @@
 //! `GET /mesh/{job_id}/result`: the mesh as it was stored, or drawn from it on demand.
 
-use std::sync::Arc;
-use std::time::Instant;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, VARY};
@@ -19,13 +18,16 @@ use super::request::Reader;
 use super::schema::MeshFile;
 use super::wire::JobError;
 use super::{accept, etag};
-use crate::compute::{Task, Watch};
+use crate::compute::Task;
 use crate::export::{ENGINE_VERSION, FORMATS, Format};
 use crate::job::{Failure, FailureCode, JobState, MeshRequest};
 use crate::store::{Job, JobResult};
 
 /// A result never changes under its URL.
 const FOREVER: HeaderValue = HeaderValue::from_static("private, max-age=31536000, immutable");
+
+/// When to ask again for the result of a job under way; most take less.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// A picture that is opened by itself runs no script and loads nothing.
 const PICTURE_POLICY: HeaderValue =
@@ -115,8 +117,7 @@ fn completed(job: &Job) -> Result<&JobResult, ApiError> {
         (JobState::Queued | JobState::Running, _) => {
             let message = "the job is not completed yet; wait for its callback or poll its status";
             let details = json!({ "progress": job.progress, "message": job.message });
-            let soon = std::time::Duration::from_secs(1);
-            Err(ApiError::new(Code::JobNotCompleted, message).with_details(details).with_retry_after(soon))
+            Err(ApiError::new(Code::JobNotCompleted, message).with_details(details).with_retry_after(LOOK_AGAIN))
         }
         _ => {
             let unknown = Failure::new(FailureCode::Internal, "the job has no result");
@@ -148,6 +149,5 @@ async fn bytes(face: &Face, job: &Job, result: &JobResult, format: &'static Form
     let request = MeshRequest::from_json(&job.request)?;
     let image = face.app.blobs.get(&result.source_hash).await?;
     let task = Task { image, parameters: request.parameters, warnings: request.warnings, format };
-    let watch = Watch::until(Instant::now() + face.app.config.http.request_timeout);
-    Ok(face.app.compute.run_or_refuse(task, Arc::new(watch)).await?.bytes)
+    Ok(face.compute(task).await?.bytes)
 }
