@@ -136,7 +136,7 @@ pub(super) struct LegacyMesh {
 #[serde(untagged)]
 pub(super) enum MeshFile {
     /// `json`.
-    Mesh(MeshResult),
+    Mesh(Box<MeshResult>),
     /// `outline`.
     Outline(OutlineResult),
 }

@@ -29,10 +29,8 @@ async fn without_a_key_only_the_service_itself_is_seen() {
             assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
         }
     }
-    assert_eq!(
-        service.post("/api/generate_mesh", &json!({})).await.expect(401).json()["detail"].as_str().is_some(),
-        true
-    );
+    let old = service.post("/api/generate_mesh", &json!({})).await.expect(401);
+    assert!(old.json()["detail"].is_string());
 }
 
 #[tokio::test]

@@ -44,7 +44,7 @@ impl Ask {
     }
 
     pub(crate) fn json(self, value: &Value) -> Self {
-        self.text(&value.to_string())
+        self.text(value.to_string())
     }
 
     /// Any bytes that claim to be JSON.
