@@ -69,7 +69,7 @@ impl Blobs {
     }
 
     /// Keeps bytes and answers their name once they are durable. Bytes that are kept already are written again, which
-    /// makes them young for [`sweep`](Self::sweep).
+    /// makes them young for [`older_than`](Self::older_than).
     ///
     /// # Errors
     /// [`BlobError::Storage`] if the storage fails; nothing is left under the name then.

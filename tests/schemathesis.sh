@@ -13,6 +13,7 @@ examples=${1:-30}
 target=${CARGO_TARGET_DIR:-$PWD/target}
 tools=$target/schemathesis
 version=4.32.5
+rules=$PWD/tests/schemathesis.toml
 
 [ -x "$tools/bin/schemathesis" ] || {
     python3 -m venv "$tools"
@@ -32,8 +33,8 @@ for _ in $(seq 200); do
 done
 
 # The seed is fixed, so that a fault found once is found again; a long run should choose others.
-(cd "$folder" && "$tools/bin/schemathesis" run "http://127.0.0.1:$port/openapi.json" \
-    --checks all --max-examples "$examples" --seed "${SEED:-1}" --request-timeout 20 --workers 2 --no-color) || {
+(cd "$folder" && "$tools/bin/schemathesis" --config-file "$rules" run "http://127.0.0.1:$port/openapi.json" \
+    --checks all --max-examples "$examples" --seed "${SEED:-1}" --request-timeout 20 --no-color) || {
     printf '\nthe service said at the end:\n'
     tail -20 "$folder/log"
     exit 1

@@ -373,6 +373,7 @@ async fn a_receiver_hears_the_end_signed_and_with_a_link() {
     assert_eq!(sent["result_url"], "http://127.0.0.1:8000/api/v1/mesh/job-7/result");
     assert_eq!(header(post, "content-type"), Some("application/json"));
     let id = header(post, "webhook-id").unwrap();
+    assert_eq!(header(post, "x-request-id"), Some("request-1"));
     assert_eq!(id, format!("msg_job-7_{}", job.sequence));
     let (sent_at, signatures) =
         (header(post, "webhook-timestamp").unwrap(), header(post, "webhook-signature").unwrap());

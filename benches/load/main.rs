@@ -27,9 +27,13 @@ const CONNECTIONS: usize = 8;
 /// Submitters of the enqueue part; group commit lives from there being several.
 const SUBMITTERS: usize = 64;
 
-/// The two pictures of every part, by path from the package.
+/// The two pictures, by path from the package: a real sprite, and what `benches/images.py` calls a photograph.
 const PICTURES: [(&str, &str); 2] =
-    [("sprite 512", "testdata/corpus/limbs-octopus-512.png"), ("photo-like 512", "PHOTO")];
+    [("sprite 512", "testdata/corpus/limbs-octopus-512.png"), ("photo-like 512", "testdata/load/photo-512.png")];
+
+/// Ten times as much of these is still little for the wire, so that what is measured is the service: a small file whose
+/// mesh has twenty thousand triangles.
+const HEAVY: &str = "/api/v1/mesh/preview?internal_vertex_density=20&detail_factor=0.05";
 
 struct Options {
     reference: Option<PathBuf>,
@@ -41,7 +45,7 @@ struct Options {
 async fn main() {
     let options = options();
     for (name, path) in PICTURES {
-        let picture = if path == "PHOTO" { photo_like() } else { std::fs::read(path).expect("the picture is there") };
+        let picture = std::fs::read(path).expect("the picture is there");
         preview(name, &picture, &options).await;
     }
     enqueue(&options).await;
@@ -66,24 +70,6 @@ fn options() -> Options {
         }
     }
     options
-}
-
-/// A 512 px picture that compresses as badly as a photograph: smooth colour with noise, under a round, soft alpha.
-fn photo_like() -> Vec<u8> {
-    const SIDE: u32 = 512;
-    let mut state = 1_u32;
-    let mut noise = || {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 28) as u8
-    };
-    let picture = image::RgbaImage::from_fn(SIDE, SIDE, |x, y| {
-        let (dx, dy) = (f64::from(x) - 256.0, f64::from(y) - 256.0);
-        let alpha = ((230.0 - dx.hypot(dy)) * 16.0).clamp(0.0, 255.0) as u8;
-        image::Rgba([(x / 3) as u8 + noise(), (y / 3) as u8 + noise(), ((x + y) / 5) as u8 + noise(), alpha])
-    });
-    let mut file = std::io::Cursor::new(Vec::new());
-    picture.write_to(&mut file, image::ImageFormat::Png).expect("a PNG is written");
-    file.into_inner()
 }
 
 fn same(request: Vec<u8>) -> Requests {
@@ -196,8 +182,8 @@ fn uploads(series: u64) -> Requests {
 async fn overload(options: &Options) {
     heading("preview at ten times the load");
     let ours = Service::spinelift("all");
-    let picture = std::fs::read("testdata/corpus/large-dragon-2048.png").expect("the picture is there");
-    let requests = same(request("POST", "/api/v1/mesh/preview", "image/png", &picture));
+    let picture = std::fs::read(PICTURES[0].1).expect("the picture is there");
+    let requests = same(request("POST", HEAVY, "image/png", &picture));
     let peak = closed(ours.address, Rc::clone(&requests), CONNECTIONS, options.step).await;
     row("SpineLift", "peak", &peak, ours.memory_mib());
     let rate = peak.throughput() * 10.0;

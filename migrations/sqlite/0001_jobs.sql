@@ -15,6 +15,7 @@ CREATE TABLE jobs (
     source_hash      TEXT,             -- the image's blob: uploaded with the request, or kept once it was fetched
     batch            TEXT,
     callback_url     TEXT,
+    request_id       TEXT    NOT NULL, -- of the request that submitted it; log lines and callbacks repeat it
     state            TEXT    NOT NULL CHECK (state IN ('queued', 'running', 'completed', 'failed', 'cancelled')),
     attempt          INTEGER NOT NULL DEFAULT 0 CHECK (attempt >= 0),
     deaths           INTEGER NOT NULL DEFAULT 0 CHECK (deaths >= 0),

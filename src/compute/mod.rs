@@ -156,12 +156,21 @@ impl Compute {
     /// # Errors
     /// Every [`ComputeError`].
     pub async fn run_or_refuse(&self, task: Task, watch: Arc<Watch>) -> Result<Made, ComputeError> {
-        let waiting = self.admission.waiting();
-        if waiting >= MOST_WAITING {
-            let retry_after = self.estimate(waiting as u64).max(Duration::from_secs(1));
-            return Err(ComputeError::Busy { waiting, retry_after });
-        }
+        self.expect_room()?;
         self.run(task, watch).await
+    }
+
+    /// Whether [`run_or_refuse`](Self::run_or_refuse) would refuse now: to ask before an image is received or fetched.
+    ///
+    /// # Errors
+    /// [`ComputeError::Busy`].
+    pub fn expect_room(&self) -> Result<(), ComputeError> {
+        let waiting = self.admission.waiting();
+        if waiting < MOST_WAITING {
+            return Ok(());
+        }
+        let retry_after = self.estimate(waiting as u64).max(Duration::from_secs(1));
+        Err(ComputeError::Busy { waiting, retry_after })
     }
 
     /// When a job will be done that has `queued` others before it, by what the last ones took.

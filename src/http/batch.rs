@@ -99,7 +99,7 @@ pub(super) async fn submit(
     let mut id = Uuid::now_v7().hyphenated().to_string();
     let mut items: Vec<Result<NewJob, ApiError>> = Vec::with_capacity(batch.images.len());
     for (index, item) in batch.images.iter().enumerate() {
-        let job = to_job(&face, &owner, &batch, item).await;
+        let job = to_job(&face, &owner, &headers, &batch, item).await;
         // A space is in no caller's key, so no other request can have this one.
         let idempotency_key = batch.idempotency_key.as_ref().map(|key| format!("{key} {index}"));
         items.push(job.map(|job| NewJob { batch: Some(id.clone()), idempotency_key, ..job }));
@@ -196,6 +196,7 @@ fn read_item(face: &Face, item: Value) -> Result<(Image, Option<JobId>), ApiErro
 async fn to_job(
     face: &Face,
     owner: &Owner,
+    headers: &HeaderMap,
     batch: &Asked,
     item: &Result<(Image, Option<JobId>), ApiError>,
 ) -> Result<NewJob, ApiError> {
@@ -205,7 +206,7 @@ async fn to_job(
         Image::File(bytes) => ImageSource::Blob(face.app.blobs.put(bytes.clone()).await?),
     };
     let request = request::mesh_request(source, batch.parameters.clone());
-    Ok(new_job(owner, job_id.clone(), &request, batch.callback_url.clone()))
+    Ok(new_job(owner, headers, job_id.clone(), &request, batch.callback_url.clone()))
 }
 
 /// Without a single job there is no batch: the first refusal is the answer, with all of them in its details.

@@ -79,15 +79,24 @@ impl Face {
         Ok(whole_seconds(self.app.compute.estimate(queued)))
     }
 
+    /// Refuses before an image is received or fetched that nobody would have time for.
+    pub(super) fn expect_room(&self) -> Result<(), ApiError> {
+        Ok(self.counted(self.app.compute.expect_room())?)
+    }
+
     /// Runs the engine within the request, unless too many wait for it.
     pub(super) async fn compute(&self, task: Task) -> Result<Made, ApiError> {
         let watch = Watch::until(Instant::now() + self.app.config.http.request_timeout);
-        let made = self.app.compute.run_or_refuse(task, Arc::new(watch)).await;
-        Ok(made.inspect_err(|error| {
+        Ok(self.counted(self.app.compute.run_or_refuse(task, Arc::new(watch)).await)?)
+    }
+
+    /// Counts refusals.
+    fn counted<T>(&self, result: Result<T, ComputeError>) -> Result<T, ComputeError> {
+        result.inspect_err(|error| {
             if let ComputeError::Busy { .. } = error {
                 self.app.metrics.rejected("busy");
             }
-        })?)
+        })
     }
 
     /// New work is refused once a stop has begun.

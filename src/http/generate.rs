@@ -16,6 +16,7 @@ use super::codes::Code;
 use super::error::ApiError;
 use super::extract::Submission;
 use super::face::{Face, Shared};
+use super::layers::request_id;
 use super::request::{self, Parameters, Reader};
 use super::schema::{GenerateForm, GenerateRequest};
 use super::wait;
@@ -62,7 +63,7 @@ pub(super) async fn generate(
     let request = request::mesh_request(source, asked.parameters);
     let job = NewJob {
         idempotency_key: asked.idempotency_key,
-        ..new_job(&owner, asked.job_id, &request, asked.callback_url)
+        ..new_job(&owner, &headers, asked.job_id, &request, asked.callback_url)
     };
     let submitted = face.app.store.submit(vec![job]).await?;
     let submitted = submitted.into_iter().next().ok_or_else(ApiError::internal)?;
@@ -136,7 +137,13 @@ pub(super) fn read_image(
 }
 
 /// The row of a job to be accepted.
-pub(super) fn new_job(owner: &Owner, id: Option<JobId>, request: &MeshRequest, callback_url: Option<String>) -> NewJob {
+pub(super) fn new_job(
+    owner: &Owner,
+    headers: &HeaderMap,
+    id: Option<JobId>,
+    request: &MeshRequest,
+    callback_url: Option<String>,
+) -> NewJob {
     let source_hash = match &request.source {
         ImageSource::Blob(hash) => Some(hash.clone()),
         ImageSource::Url(_) => None,
@@ -149,6 +156,7 @@ pub(super) fn new_job(owner: &Owner, id: Option<JobId>, request: &MeshRequest, c
         request_hash: request::digest(request, callback_url.as_deref()),
         source_hash,
         callback_url,
+        request_id: request_id(headers),
         idempotency_key: None,
         batch: None,
     }

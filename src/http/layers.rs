@@ -53,10 +53,16 @@ impl RequestId {
     }
 }
 
+/// The id of the request that a handler sees, as [`around`] has set it.
+pub(super) fn request_id(headers: &HeaderMap) -> String {
+    headers.get(&REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned()
+}
+
 /// The outermost layer of every route, and of those that do not exist.
-pub(super) async fn around(State(face): State<Shared>, request: Request, next: Next) -> Response {
+pub(super) async fn around(State(face): State<Shared>, mut request: Request, next: Next) -> Response {
     let began = Instant::now();
     let id = RequestId::of(request.headers());
+    request.headers_mut().insert(REQUEST_ID, id.0.clone());
     let method = method_name(request.method());
     let route = request.extensions().get::<MatchedPath>().cloned();
     let shape = if wants_problem(request.headers()) { Shape::Problem } else { Shape::Json };
@@ -104,7 +110,10 @@ fn add_headers(headers: &mut HeaderMap, id: &RequestId) {
 fn log(span: &Span, method: &str, route: &str, status: u16, code: Option<&str>, began: Instant) {
     let _entered = span.enter();
     let ms = began.elapsed().as_secs_f64() * 1000.0;
-    if status >= 500 {
+    // Refusals for load come by the thousand, and are counted.
+    if status == 503 {
+        tracing::debug!(method, route, status, code, ms, "refused");
+    } else if status >= 500 {
         tracing::warn!(method, route, status, code, ms, "answered");
     } else if QUIET_ROUTES.iter().any(|quiet| route.ends_with(quiet)) {
         tracing::debug!(method, route, status, code, ms, "answered");
@@ -125,6 +134,17 @@ fn method_name(method: &Method) -> &'static str {
         Method::PATCH => "PATCH",
         _ => "other",
     }
+}
+
+/// The middleware around work that is done within the request. It refuses on the header: a body that nobody has time for
+/// is not received, and an image not fetched.
+pub(super) async fn refuse_when_busy(
+    State(face): State<Shared>,
+    request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    face.expect_room()?;
+    Ok(next.run(request).await)
 }
 
 /// The middleware around new work.

@@ -46,6 +46,7 @@ use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
 use crate::app::App;
+use crate::config::Role;
 use body::{BodyGuard, BodyLimits, limit_body};
 use codes::Code;
 use error::ApiError;
@@ -65,17 +66,25 @@ pub fn router(app: App) -> Router {
     let described = OpenApiRouter::with_openapi(openapi::Document::openapi())
         .merge(if prefix.is_empty() { api } else { OpenApiRouter::new().nest(&prefix, api) })
         .merge(legacy(&face))
-        .routes(routes!(health::health))
-        .routes(routes!(health::ready))
-        .routes(routes!(health::metrics));
+        .merge(machines());
     let (routes, document) = described.split_for_parts();
     face.set_document(&openapi::complete(&document));
+    if face.app.config.role == Role::Worker {
+        return surrounded(machines().split_for_parts().0, face);
+    }
+    let routes = routes.route("/", get(welcome::welcome)).route("/openapi.json", get(welcome::document)).merge(docs());
+    surrounded(routes, face)
+}
 
+/// What machines ask about the service itself. All that a worker answers.
+fn machines() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new().routes(routes!(health::health)).routes(routes!(health::ready)).routes(routes!(health::metrics))
+}
+
+/// Routes with what surrounds them all.
+fn surrounded(routes: Router<Shared>, face: Shared) -> Router {
     let limits = BodyLimits::up_to(face.app.config.http.max_request_bytes);
     routes
-        .route("/", get(welcome::welcome))
-        .route("/openapi.json", get(welcome::document))
-        .merge(docs())
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         // The guard's limit is the one that counts.
@@ -90,10 +99,12 @@ fn api(face: &Shared) -> OpenApiRouter<Shared> {
     let with_key = from_fn_with_state(Arc::clone(face), auth::require_key);
     let with_key_or_link = from_fn_with_state(Arc::clone(face), auth::require_key_or_link);
     let unless_draining = from_fn_with_state(Arc::clone(face), layers::refuse_when_draining);
+    let unless_busy = from_fn_with_state(Arc::clone(face), layers::refuse_when_busy);
     let new_work = OpenApiRouter::new()
+        .routes(routes!(preview::preview))
+        .route_layer(unless_busy)
         .routes(routes!(generate::generate))
         .routes(routes!(batch::submit))
-        .routes(routes!(preview::preview))
         .route_layer(unless_draining);
     let results = OpenApiRouter::new().routes(routes!(result::result)).route_layer(with_key_or_link);
     OpenApiRouter::new()
@@ -112,6 +123,7 @@ fn legacy(face: &Shared) -> OpenApiRouter<Shared> {
     OpenApiRouter::new()
         .routes(routes!(legacy::from_url))
         .routes(routes!(legacy::from_file))
+        .route_layer(from_fn_with_state(Arc::clone(face), layers::refuse_when_busy))
         .route_layer(from_fn_with_state(Arc::clone(face), layers::refuse_when_draining))
         .route_layer(from_fn_with_state(Arc::clone(face), auth::require_key))
         .route_layer(from_fn(legacy::detail_errors))

@@ -131,6 +131,10 @@ fn complete_operation(operation: &mut Value) {
     if lists.iter().any(|list| list.contains(&Code::Unauthorized)) {
         operation["security"] = json!([{}, { "key": [] }]);
     }
+    // An operation without parameters has none, rather than null of them.
+    if let Some(fields) = operation.as_object_mut() {
+        fields.retain(|_, value| !value.is_null());
+    }
     if let (true, Some(parameters)) = (id == "preview", operation["parameters"].as_array_mut()) {
         parameters.extend(PARAMETERS.iter().map(query_parameter));
     }

@@ -31,6 +31,8 @@ pub struct Delivery {
     pub owner: String,
     /// Where it goes.
     pub url: String,
+    /// The id of the request that submitted the job.
+    pub request_id: String,
     /// What it tells.
     pub event: Event,
     /// How often it has been tried before.

@@ -89,6 +89,8 @@ pub struct NewJob {
     pub source_hash: Option<String>,
     /// Where events are sent.
     pub callback_url: Option<String>,
+    /// The submitting request's id, for log lines and callbacks.
+    pub request_id: String,
     /// The `Idempotency-Key` header.
     pub idempotency_key: Option<String>,
     /// The batch that it belongs to.
@@ -125,6 +127,8 @@ pub struct Job {
     pub id: JobId,
     /// The batch that it belongs to.
     pub batch: Option<String>,
+    /// The id of the request that submitted it last.
+    pub request_id: String,
     /// Where it stands.
     pub state: JobState,
     /// What was asked for.

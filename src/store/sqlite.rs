@@ -288,6 +288,7 @@ mod tests {
             request_hash: String::new(),
             source_hash: None,
             callback_url: Some("https://example.com/".into()),
+            request_id: "request-1".into(),
             idempotency_key: None,
             batch: None,
         }

@@ -164,6 +164,7 @@ async fn send(shift: &Shift, delivery: &Delivery) -> Result<Answer, SendError> {
     let timestamp = Utc::now().timestamp();
     let mut headers = vec![
         ("content-type", "application/json".to_owned()),
+        ("x-request-id", delivery.request_id.clone()),
         ("webhook-id", id.clone()),
         ("webhook-timestamp", timestamp.to_string()),
     ];

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
+use tracing::Instrument;
 
 use super::attempt;
 use super::held::HeldJob;
@@ -77,10 +78,13 @@ async fn claim(shift: &Arc<Shift>, free: usize, attempts: &mut JoinSet<()>) -> u
         let place = shift.held.hold(&job);
         shift.welcome(&job);
         let shift = Arc::clone(shift);
-        attempts.spawn(async move {
+        let job_of = &job.claim.job;
+        let span = tracing::info_span!("job", job_id = %job_of.id, request_id = job_of.request_id);
+        let attempt = async move {
             attempt::carry_out(&shift, &job).await;
             drop(place);
-        });
+        };
+        attempts.spawn(attempt.instrument(span));
     }
     count
 }

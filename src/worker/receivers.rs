@@ -120,6 +120,7 @@ mod tests {
             job: JobKey(id),
             job_id: JobId::parse("a").unwrap(),
             owner: String::new(),
+            request_id: String::new(),
             url: String::new(),
             event,
             attempts: 0,

@@ -52,6 +52,7 @@ pub(crate) fn new_job(name: &str) -> NewJob {
         request_hash: format!("request of {name}"),
         source_hash: None,
         callback_url: None,
+        request_id: "request-1".into(),
         idempotency_key: None,
         batch: None,
     }

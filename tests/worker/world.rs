@@ -167,6 +167,7 @@ fn job(id: &str, source: ImageSource) -> NewJob {
         request,
         source_hash: None,
         callback_url: None,
+        request_id: "request-1".into(),
         idempotency_key: None,
         batch: None,
     }

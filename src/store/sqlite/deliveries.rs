@@ -68,7 +68,7 @@ pub(super) const CLAIM: &str = concat!(
 );
 
 pub(super) const CLAIMED: &str = "SELECT deliveries.id AS delivery, deliveries.job, deliveries.fence, deliveries.url, \
-     deliveries.attempts, deliveries.is_final, deliveries.due_at_ms, jobs.id AS job_id, jobs.owner, events.sequence, \
+     deliveries.attempts, deliveries.is_final, deliveries.due_at_ms, jobs.id AS job_id, jobs.owner, jobs.request_id, events.sequence, \
      events.at_ms, events.state, events.progress, events.message, events.error \
      FROM deliveries JOIN jobs ON jobs.key = deliveries.job \
      JOIN events ON events.job = deliveries.job AND events.sequence = deliveries.sequence \
@@ -103,6 +103,7 @@ fn delivery(row: &sqlx::sqlite::SqliteRow) -> Result<Delivery> {
         job_id: id.map_err(|error| StoreError::Row(format!("id {error}")))?,
         owner: row.try_get("owner")?,
         url: row.try_get("url")?,
+        request_id: row.try_get("request_id")?,
         event: rows::event(row)?,
         attempts: row.try_get("attempts")?,
     })

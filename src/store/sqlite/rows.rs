@@ -19,7 +19,7 @@ macro_rules! now {
 /// What [`job`] reads.
 macro_rules! job_columns {
     () => {
-        "jobs.key, jobs.owner, jobs.id, jobs.batch, jobs.state, jobs.request, jobs.sequence, jobs.progress, \
+        "jobs.key, jobs.owner, jobs.id, jobs.batch, jobs.request_id, jobs.state, jobs.request, jobs.sequence, jobs.progress, \
          jobs.message, jobs.cancel_requested, jobs.attempt, jobs.result_hash, jobs.result_bytes, jobs.source_hash, \
          jobs.error, jobs.created_at_ms, jobs.updated_at_ms, jobs.finished_at_ms"
     };
@@ -47,6 +47,7 @@ pub(super) fn job(row: &SqliteRow) -> Result<Job> {
         owner: row.try_get("owner")?,
         id: JobId::parse(row.try_get("id")?).map_err(|error| StoreError::Row(format!("id {error}")))?,
         batch: row.try_get("batch")?,
+        request_id: row.try_get("request_id")?,
         state: state(row)?,
         request: serde_json::from_str::<Value>(request)
             .map_err(|error| StoreError::Row(format!("request: {error}")))?,

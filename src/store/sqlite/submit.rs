@@ -47,9 +47,9 @@ async fn submit(work: &mut Work, new: &NewJob) -> Result<Submitted> {
 }
 
 pub(super) const CREATE: &str = concat!(
-    "INSERT INTO jobs (owner, id, kind, request, request_hash, source_hash, batch, callback_url, state, run_after_ms, \
-     sequence, progress, message, created_at_ms, updated_at_ms) \
-     SELECT $1, $2, $3, $4, $5, $6, $7, $8, 'queued', ",
+    "INSERT INTO jobs (owner, id, kind, request, request_hash, source_hash, batch, callback_url, request_id, state, \
+     run_after_ms, sequence, progress, message, created_at_ms, updated_at_ms) \
+     SELECT $1, $2, $3, $4, $5, $6, $7, $8, $11, 'queued', ",
     now!(),
     ", 1, 0, $9, ",
     now!(),
@@ -78,6 +78,7 @@ async fn create(work: &mut Work, new: &NewJob) -> Result<Option<Job>> {
         .bind(&new.callback_url)
         .bind(QUEUED)
         .bind(&new.idempotency_key)
+        .bind(&new.request_id)
         .fetch_optional(&mut work.db)
         .await?;
     let Some(row) = row else { return Ok(None) };
@@ -104,6 +105,7 @@ fn created(new: &NewJob, key: JobKey, now_ms: i64) -> Job {
         owner: new.owner.clone(),
         id: new.id.clone(),
         batch: new.batch.clone(),
+        request_id: new.request_id.clone(),
         state: JobState::Queued,
         request: new.request.clone(),
         sequence: 1,
@@ -142,11 +144,11 @@ async fn by_id(work: &mut Work, new: &NewJob) -> Result<Option<(Record, String)>
 async fn restart(work: &mut Work, mut record: Record, new: &NewJob) -> Result<Submitted> {
     record.restarted();
     rows::save(work, &mut record).await?;
-    if let Some(batch) = &new.batch {
-        let sql = "UPDATE jobs SET batch = $2 WHERE key = $1";
-        sqlx::query(sql).bind(record.job.key.0).bind(batch).execute(&mut work.db).await?;
-        record.job.batch = Some(batch.clone());
-    }
+    let sql = "UPDATE jobs SET batch = coalesce($2, batch), request_id = $3 WHERE key = $1";
+    let changed = sqlx::query(sql).bind(record.job.key.0).bind(&new.batch).bind(&new.request_id);
+    changed.execute(&mut work.db).await?;
+    record.job.batch = new.batch.clone().or(record.job.batch);
+    record.job.request_id.clone_from(&new.request_id);
     remember(work, record.job.key, new).await?;
     Ok(Submitted::Restarted(record.job))
 }

@@ -170,7 +170,7 @@ impl Writer {
     /// Until all senders are gone or one says so.
     async fn run(mut self, mut receiver: mpsc::Receiver<Message>) {
         let (mut messages, mut closing) = (Vec::new(), Vec::new());
-        // What queued up while the last commit was on its way makes the next group: waiting for more was no faster.
+        // What queued up while the last commit was on its way makes the next group, so nobody waits for company.
         while receiver.recv_many(&mut messages, MOST_GROUPED).await > 0 {
             let mut group = Vec::with_capacity(messages.len());
             for message in messages.drain(..) {
