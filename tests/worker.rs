@@ -486,7 +486,7 @@ async fn blobs_that_nobody_needs_are_swept() {
     let upload = world.upload("a", image()).await;
     let needed = upload.source_hash.clone().unwrap();
     world.submit(upload).await;
-    let left_behind = world.folder.path().join("blobs/blobs/00").join(format!("{}#1", "0".repeat(64)));
+    let left_behind = world.folder.path().join("blobs/sha256/00").join(format!("{}#1", "0".repeat(64)));
     std::fs::create_dir_all(left_behind.parent().unwrap()).unwrap();
     std::fs::write(&left_behind, b"half").unwrap();
     world.app.config = Arc::new({

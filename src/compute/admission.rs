@@ -78,12 +78,16 @@ impl Drop for Place<'_> {
     }
 }
 
-/// What an image will take at worst, bytes, from its header. One whose header says nothing will not be decoded.
+/// What an image will take at worst, bytes, from its header, and its file. One of a format that is read whose header says
+/// nothing may yet be decoded, as decoders forgive more than we look through: it goes alone.
 pub(super) fn cost_bytes(image: &[u8], drawn: bool) -> u64 {
-    let Some((kind, width, height)) = dimensions(image) else { return 0 };
+    let Some((kind, width, height)) = dimensions(image) else {
+        return if Kind::of(image).is_some() { u64::MAX } else { 0 };
+    };
     let per_pixel = if kind == Kind::Png { PNG_BYTES_PER_PIXEL } else { OTHER_BYTES_PER_PIXEL };
     let per_pixel = per_pixel + if drawn { DRAWN_BYTES_PER_PIXEL } else { 0 };
-    u64::from(width).saturating_mul(u64::from(height)).saturating_mul(per_pixel)
+    let pixels = u64::from(width).saturating_mul(u64::from(height));
+    pixels.saturating_mul(per_pixel).saturating_add(image.len() as u64)
 }
 
 #[cfg(test)]
@@ -112,8 +116,10 @@ mod tests {
     #[test]
     fn the_header_tells_the_cost() {
         let png = std::fs::read("testdata/corpus/limbs-octopus-512.png").unwrap();
-        assert_eq!(cost_bytes(&png, false), 512 * 512 * 13);
-        assert_eq!(cost_bytes(&png, true), 512 * 512 * 21);
+        let file = png.len() as u64;
+        assert_eq!(cost_bytes(&png, false), 512 * 512 * 13 + file);
+        assert_eq!(cost_bytes(&png, true), 512 * 512 * 21 + file);
         assert_eq!(cost_bytes(b"no image", false), 0);
+        assert_eq!(cost_bytes(b"\xff\xd8\xff\x00\xff\xe0", false), u64::MAX);
     }
 }

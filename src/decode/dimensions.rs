@@ -1,14 +1,19 @@
 //! Width and height from a file's header, to know what an image will cost before it is decoded.
 //!
-//! Nothing is verified here. A header that lies is found out when the image is decoded, under the same limits.
+//! Nothing is verified here. A header that lies is found out when the image is decoded, under the same limits. Only the
+//! beginning of a file is looked at, so that a megabyte of filling costs nobody time.
 
 use super::Kind;
 
-/// The format, width and height (px) that a file's header claims; `None` if it is none of the formats read or ends
-/// before it says so.
+/// How far into a file its size is looked for, bytes. What cameras write before it, previews included, is shorter.
+const HEADER_BYTES: usize = 1 << 20;
+
+/// The format, width and height (px) that a file's header claims; `None` if it is none of the formats read or does not
+/// say so in its first MiB.
 #[must_use]
 pub fn dimensions(file: &[u8]) -> Option<(Kind, u32, u32)> {
     let kind = Kind::of(file)?;
+    let file = &file[..file.len().min(HEADER_BYTES)];
     let (width, height) = match kind {
         Kind::Png => (u32::from_be_bytes(field(file, 16)?), u32::from_be_bytes(field(file, 20)?)),
         Kind::Gif => gif(file)?,
