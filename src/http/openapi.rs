@@ -131,11 +131,9 @@ fn complete_operation(operation: &mut Value) {
     if lists.iter().any(|list| list.contains(&Code::Unauthorized)) {
         operation["security"] = json!([{}, { "key": [] }]);
     }
-    // An operation without parameters has none, rather than null of them.
-    if let Some(fields) = operation.as_object_mut() {
-        fields.retain(|_, value| !value.is_null());
-    }
-    if let (true, Some(parameters)) = (id == "preview", operation["parameters"].as_array_mut()) {
+    // Indexing would leave a null where there are no parameters.
+    let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
+    if let (true, Some(parameters)) = (id == "preview", parameters) {
         parameters.extend(PARAMETERS.iter().map(query_parameter));
     }
 }
