@@ -3,6 +3,9 @@
 #![cfg(all(unix, feature = "cli"))]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
+#[path = "readme/blocks.rs"]
+mod blocks;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,8 +17,19 @@ use spinelift::mesh::error::Violation;
 use spinelift::mesh::parameters::PARAMETERS;
 use spinelift::mesh::{Error, MeshLimits, Stage};
 
+use blocks::blocks;
+
 /// The documents that are ours to keep true.
-const DOCUMENTS: [&str; 4] = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "docs/mesh.md"];
+const DOCUMENTS: [&str; 8] = [
+    "README.md",
+    "ARCHITECTURE.md",
+    "CHANGELOG.md",
+    "docs/api.md",
+    "docs/mesh.md",
+    "docs/operations.md",
+    "docs/reliability.md",
+    "docs/settings.md",
+];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -23,17 +37,6 @@ fn root() -> &'static Path {
 
 fn read(document: &str) -> String {
     fs::read_to_string(root().join(document)).unwrap()
-}
-
-/// The lines of all fenced blocks in a language.
-fn blocks(text: &str, language: &str) -> Vec<String> {
-    let fence = format!("```{language}");
-    let mut lines = text.lines();
-    let mut found = Vec::new();
-    while lines.any(|line| line == fence) {
-        found.extend(lines.by_ref().take_while(|line| *line != "```").map(str::to_owned));
-    }
-    found
 }
 
 /// A folder of the test's own with the test data in it, and the command on the path.

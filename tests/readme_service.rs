@@ -5,6 +5,9 @@
 #![cfg(all(unix, feature = "cli", feature = "serve"))]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
+#[path = "readme/blocks.rs"]
+mod blocks;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -12,12 +15,14 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use blocks::blocks;
+
 /// How long an answer may take to become what the README shows: its reader types slower than the machine works.
 const SETTLE: Duration = Duration::from_secs(20);
 
 /// Commands of the `shell-session` blocks with what is shown below each. A quote that is open goes on in the next line.
 fn session(readme: &str) -> Vec<(String, Vec<String>)> {
-    let mut lines = block_lines(readme, "shell-session").into_iter().peekable();
+    let mut lines = blocks(readme, "shell-session").into_iter().peekable();
     let mut commands = Vec::new();
     while let Some(line) = lines.next() {
         let mut command = line.strip_prefix("$ ").unwrap().to_owned();
@@ -31,16 +36,6 @@ fn session(readme: &str) -> Vec<(String, Vec<String>)> {
         commands.push((command, shown));
     }
     commands
-}
-
-fn block_lines(text: &str, language: &str) -> Vec<String> {
-    let fence = format!("```{language}");
-    let mut lines = text.lines();
-    let mut found = Vec::new();
-    while lines.any(|line| line == fence) {
-        found.extend(lines.by_ref().take_while(|line| *line != "```").map(str::to_owned));
-    }
-    found
 }
 
 /// Times and request ids by their form.
@@ -132,7 +127,7 @@ fn the_readmes_tour_of_the_service_is_a_real_one() {
             redacted(ours(&String::from_utf8(output.stdout).unwrap()).trim_end())
         });
     }
-    let callback = block_lines(&readme, "http").join("\n");
+    let callback = blocks(&readme, "http").join("\n");
     until_equal(&redacted(&callback), || redacted(&ours(&last.lock().unwrap())));
 }
 
