@@ -1,7 +1,7 @@
 //! The service under load, beside the one to beat: `cargo bench --bench load -- --reference FOLDER`.
 //!
 //! FOLDER holds `fastapi_service.py`; without it only ours runs. `--seconds N` is the time of each step (8),
-//! `--soak MINUTES` adds a soak at half the peak. Everything runs on this machine and shares its cores with the load.
+//! `--parts preview,overload` runs those alone, `--soak MINUTES` adds a soak at half the peak. Everything runs on this machine and shares its cores with the load.
 //!
 //! Prints one table a part: `preview` at its peak and at rising rates on both services, accepted jobs a second, jobs from
 //! submission to result, ten times the load, the soak.
@@ -39,31 +39,43 @@ struct Options {
     reference: Option<PathBuf>,
     step: Duration,
     soak: Duration,
+    /// Of preview, enqueue, round-trip, overload; all if empty. The soak is asked for by its minutes.
+    parts: Vec<String>,
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     let options = options();
-    for (name, path) in PICTURES {
-        let picture = std::fs::read(path).expect("the picture is there");
-        preview(name, &picture, &options).await;
+    let asked = |part: &str| options.parts.is_empty() || options.parts.iter().any(|asked| asked == part);
+    if asked("preview") {
+        for (name, path) in PICTURES {
+            preview(name, &std::fs::read(path).expect("the picture is there"), &options).await;
+        }
     }
-    enqueue(&options).await;
-    round_trip(&options).await;
-    overload(&options).await;
+    if asked("enqueue") {
+        enqueue(&options).await;
+    }
+    if asked("round-trip") {
+        round_trip(&options).await;
+    }
+    if asked("overload") {
+        overload(&options).await;
+    }
     if options.soak > Duration::ZERO {
         soak(&options).await;
     }
 }
 
 fn options() -> Options {
-    let mut options = Options { reference: None, step: Duration::from_secs(8), soak: Duration::ZERO };
+    let mut options =
+        Options { reference: None, step: Duration::from_secs(8), soak: Duration::ZERO, parts: Vec::new() };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().expect("an option has a value");
         match argument.as_str() {
             "--reference" => options.reference = Some(value().into()),
             "--seconds" => options.step = Duration::from_secs(value().parse().expect("seconds")),
+            "--parts" => options.parts = value().split(',').map(str::to_owned).collect(),
             "--soak" => options.soak = Duration::from_secs(60 * value().parse::<u64>().expect("minutes")),
             // cargo adds `--bench`
             _ => {}
