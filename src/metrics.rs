@@ -39,6 +39,13 @@ struct Route {
     route: String,
 }
 
+/// Which refusal.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfCode {
+    /// From the registry of codes.
+    code: &'static str,
+}
+
 /// Which of a few words.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Outcome {
@@ -59,6 +66,7 @@ pub struct Metrics {
     registry: Registry,
     requests: Family<Request, Counter>,
     request_seconds: Family<Route, Histogram>,
+    errors: Family<OfCode, Counter>,
     rejections: Family<Outcome, Counter>,
     connections: Gauge,
     jobs_submitted: Family<Outcome, Counter>,
@@ -83,6 +91,7 @@ impl Default for Metrics {
             registry: Registry::with_prefix("spinelift"),
             requests: Family::default(),
             request_seconds: Family::new_with_constructor(seconds),
+            errors: Family::default(),
             rejections: Family::default(),
             connections: Gauge::default(),
             jobs_submitted: Family::default(),
@@ -111,6 +120,7 @@ impl Metrics {
         let r = &mut self.registry;
         r.register("http_requests", "Requests answered", self.requests.clone());
         r.register_with_unit("http_request", "Time to answer", Unit::Seconds, self.request_seconds.clone());
+        r.register("errors", "Requests refused, by code", self.errors.clone());
         r.register("rejections", "Requests refused because of load", self.rejections.clone());
         r.register("connections", "Open connections", self.connections.clone());
         r.register("jobs_submitted", "Submissions by what became of them", self.jobs_submitted.clone());
@@ -131,7 +141,7 @@ impl Metrics {
     /// A counter that first appears at 1 shows no increase from 0, so that an alert would miss what happens once.
     fn begin_at_zero(&self) {
         for (family, outcomes) in [
-            (&self.rejections, &["queue_full", "busy", "draining", "connections", "rate"][..]),
+            (&self.rejections, &["queue_full", "busy", "draining", "connections", "uploads", "listeners"][..]),
             (&self.jobs_submitted, &["created", "existing", "restarted", "replayed", "conflict", "queue_full"]),
             (&self.jobs_finished, &["completed", "failed", "cancelled", "retried", "released", "lost"]),
             (&self.deliveries, &["delivered", "retried", "given_up"]),
@@ -141,6 +151,9 @@ impl Metrics {
                 drop(family.get_or_create(&Outcome { outcome }));
             }
         }
+        for code in ["INTERNAL", "REQUEST_TIMEOUT", "STORAGE_UNAVAILABLE"] {
+            drop(self.errors.get_or_create(&OfCode { code }));
+        }
     }
 
     /// A request was answered.
@@ -149,7 +162,13 @@ impl Metrics {
         self.request_seconds.get_or_create(&Route { route: route.to_owned() }).observe(took.as_secs_f64());
     }
 
-    /// A request was refused because of load: `queue_full`, `busy`, `draining`, `connections` or `rate`.
+    /// A request was refused with a code of the registry.
+    pub fn error(&self, code: &'static str) {
+        self.errors.get_or_create(&OfCode { code }).inc();
+    }
+
+    /// A request was refused because of load: `queue_full`, `busy`, `draining`, `connections`, `uploads` or
+    /// `listeners`.
     pub fn rejected(&self, outcome: &'static str) {
         self.rejections.get_or_create(&Outcome { outcome }).inc();
     }

@@ -12,6 +12,9 @@ use sha2::Sha256;
 use crate::config::Config;
 use crate::job::JobId;
 
+/// What a key for links is derived with.
+const LABEL: &[u8] = b"spinelift links to results, 1";
+
 /// Makes and verifies links to results.
 #[derive(Debug, Clone)]
 pub struct ResultLinks {
@@ -40,10 +43,7 @@ impl ResultLinks {
     #[must_use]
     pub fn new(config: &Config) -> Self {
         let keys = config.access.api_keys.iter();
-        // HMAC takes keys of any length.
-        let owners = keys
-            .filter_map(|key| Some((key.name.clone(), Hmac::new_from_slice(key.secret.as_bytes()).ok()?)))
-            .collect();
+        let owners = keys.filter_map(|key| Some((key.name.clone(), link_key(&key.secret)?))).collect();
         Self {
             base: config.http.public_url.clone().or_else(|| own_address(config)),
             prefix: config.http.api_prefix.clone(),
@@ -87,6 +87,13 @@ impl ResultLinks {
     fn key(&self, owner: &str) -> Option<&Hmac<Sha256>> {
         self.owners.iter().find(|(name, _)| name == owner).map(|(_, key)| key)
     }
+}
+
+/// The key of an owner's links: made of the API key's secret, and for nothing else, so that what signs links is not what
+/// opens the API. HMAC takes keys of any length.
+fn link_key(secret: &str) -> Option<Hmac<Sha256>> {
+    let derived = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).ok()?.chain_update(LABEL).finalize().into_bytes();
+    Hmac::new_from_slice(&derived).ok()
 }
 
 /// What is signed: no job id holds a line break, so no two links share a text.
@@ -153,6 +160,16 @@ mod tests {
         for broken in ["", "0", "zz", &signed.signature[2..]] {
             assert_eq!(links.verify("hero", Signed { signature: broken, ..signed }, 0), None, "{broken}");
         }
+    }
+
+    #[test]
+    fn a_link_is_not_signed_with_the_secret_itself() {
+        let links = links(&[("rails", "secret")]);
+        let url = links.url("rails", &JobId::parse("hero").unwrap(), 1_000_000).unwrap();
+        let signed = parts(&url);
+        let secret = Hmac::new_from_slice(b"secret").unwrap();
+        let plain = hexadecimal(&tag(&secret, "hero", signed.expires).finalize().into_bytes());
+        assert_ne!(plain, signed.signature);
     }
 
     #[test]

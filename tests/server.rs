@@ -16,7 +16,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Router, middleware};
 use spinelift::config::Http;
-use spinelift::http::body::{BodyFault, BodyGuard, BodyLimits, limit_body};
+use spinelift::http::body::{BodyFault, BodyGuard, BodyLimits, UploadMemory, limit_body};
 use spinelift::http::server::{Limits, Server, serve};
 use spinelift::metrics::Metrics;
 use tokio::net::TcpListener;
@@ -29,6 +29,9 @@ const SHORT: Duration = Duration::from_millis(400);
 
 /// No test waits longer than this for an answer that should come.
 const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Bytes that all bodies may take together.
+const MEMORY: u64 = 2 << 20;
 
 const HEALTH: &str = "GET /health HTTP/1.1\r\nHost: x\r\n\r\n";
 
@@ -58,6 +61,7 @@ fn body_limits() -> BodyLimits {
 fn refuse(fault: BodyFault) -> Response {
     let status = match fault {
         BodyFault::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        BodyFault::NoRoom => StatusCode::SERVICE_UNAVAILABLE,
         BodyFault::Idle { .. } | BodyFault::Slow { .. } => StatusCode::REQUEST_TIMEOUT,
     };
     (status, fault.to_string()).into_response()
@@ -84,7 +88,9 @@ impl Running {
         let (released, begins) = (Arc::clone(&release), Arc::clone(&begun));
         let handled = Arc::new(AtomicUsize::new(0));
         let handling = Arc::clone(&handled);
-        let guard = BodyGuard { limits: body, refuse };
+        let metrics = Arc::new(Metrics::default());
+        let memory = UploadMemory::new(MEMORY, Arc::clone(&metrics));
+        let guard = BodyGuard { limits: body, memory, refuse };
         let slow = move || async move {
             begins.notify_one();
             released.notified().await;
@@ -100,10 +106,10 @@ impl Running {
             .route("/large", get(async || vec![b'x'; 64 << 20]))
             .route("/slow", get(slow))
             .route("/count", post(count))
+            .route("/refuse", post(async || StatusCode::UNAUTHORIZED))
             .layer(middleware::from_fn_with_state(guard, limit_body));
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
-        let metrics = Arc::new(Metrics::default());
         let (stop, stopped) = oneshot::channel::<()>();
         let server = Server { router, limits, metrics: Arc::clone(&metrics), busy };
         let server = runtime.spawn(serve(listener, server, async {
@@ -275,6 +281,44 @@ fn a_caller_in_the_middle_of_sending_reads_why_it_was_refused() {
         }
         assert_eq!(status(&read_answer(&mut stream)), "413");
     }
+}
+
+#[test]
+fn who_is_refused_without_its_body_being_read_reads_why() {
+    let server = Running::start();
+    for _ in 0..5 {
+        let mut stream = server.send(&declared("/refuse", 1 << 20));
+        let part = vec![0; 64 << 10];
+        for _ in 0..15 {
+            stream.write_all(&part).unwrap();
+        }
+        assert_eq!(status(&read_answer(&mut stream)), "401");
+    }
+}
+
+#[test]
+fn bodies_beyond_the_memory_are_refused_on_the_header_until_others_are_answered() {
+    let server = Running::with(limits(), BodyLimits { idle: DEADLINE, ..body_limits() });
+    let mebibyte = "x".repeat(1 << 20);
+    let mut held = server.send(&declared("/count", 1 << 20));
+    // Of unknown length: it takes as much as has come.
+    let mut grown = server.send(&format!("{}100000\r\n{mebibyte}\r\n", chunked("/count")));
+    let start = Instant::now();
+    let half = format!("{}{}", declared("/count", 512 << 10), "x".repeat(512 << 10));
+    while status(&read_answer(&mut server.send(&half))) != "503" {
+        assert!(start.elapsed() < DEADLINE);
+    }
+    let small = server.ask(&format!("{}four", declared("/count", 4).replace("Host", "Connection: close\r\nHost")));
+    assert!(small.ends_with("4"), "{small}");
+    grown.write_all(b"0\r\n\r\n").unwrap();
+    held.write_all(mebibyte.as_bytes()).unwrap();
+    for stream in [&mut grown, &mut held] {
+        assert_eq!(status(&read_answer(stream)), "200");
+    }
+    let mut after = server.send(&format!("{}{mebibyte}", declared("/count", 1 << 20)));
+    assert_eq!(status(&read_answer(&mut after)), "200");
+    let counted = "spinelift_rejections_total{outcome=\"uploads\"}";
+    assert!(!server.metrics.encode().unwrap().contains(&format!("{counted} 0")));
 }
 
 #[test]

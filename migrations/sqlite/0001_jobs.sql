@@ -46,6 +46,8 @@ CREATE INDEX jobs_queued ON jobs (key, run_after_ms) WHERE state = 'queued';
 CREATE INDEX jobs_leased ON jobs (lease_until_ms) WHERE state = 'running';
 -- An owner's list, newest first, from a cursor on.
 CREATE INDEX jobs_listed ON jobs (owner, key);
+-- The same list by state.
+CREATE INDEX jobs_by_state ON jobs (owner, state, key);
 -- A batch's counts and its list.
 CREATE INDEX jobs_batched ON jobs (owner, batch, key) WHERE batch IS NOT NULL;
 -- Retention differs by state and looks at when the job ended.

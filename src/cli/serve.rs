@@ -36,7 +36,7 @@ const THREADS_TIMEOUT: Duration = Duration::from_secs(1);
 /// Examples:
 ///
 ///   spinelift serve --dev
-///   API_KEYS=app:0123456789abcdef spinelift serve --host 0.0.0.0 --port 8000
+///   API_KEYS=app:$(openssl rand -hex 32) spinelift serve --host 0.0.0.0 --port 8000
 ///
 /// Exit status: 0 stopped in order, 1 could not start or not stop in order, 2 wrong arguments or settings,
 /// 130 or 143 ended by a second signal.

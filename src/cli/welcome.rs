@@ -1,7 +1,7 @@
 //! What an operator sees once the service is up: where everything is, and what to think about.
 
 use std::fmt::Write;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use spinelift::config::{Config, Durability, LogFormat, Role};
 
@@ -57,12 +57,17 @@ fn role(role: Role) -> &'static str {
 /// What works, and may surprise.
 fn warnings(config: &Config) -> Vec<&'static str> {
     let open = config.access.api_keys.is_empty() && !config.is_loopback();
-    let rules: [(bool, &str); 5] = [
+    let everywhere = config.http.host.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified());
+    let rules: [(bool, &str); 6] = [
         (open, "--insecure: anybody who can connect may use the service"),
         (config.dev, "--dev: images and callbacks on this machine are reached; not for other people's requests"),
         (
             config.access.allowed_hosts.is_empty() && !config.dev,
             "no ALLOWED_HOSTS: images can be uploaded only, and no callback is sent",
+        ),
+        (
+            config.http.public_url.is_none() && !config.dev && (everywhere || !config.access.api_keys.is_empty()),
+            "no PUBLIC_URL: callbacks carry no result_url, or one that only this machine can reach",
         ),
         (
             config.access.callback_secrets.is_empty() && !config.dev,
@@ -99,5 +104,16 @@ mod tests {
         assert!(!warnings(&config).iter().any(|warning| warning.contains("--insecure")));
         config.http.host = "0.0.0.0".into();
         assert!(warnings(&config).iter().any(|warning| warning.contains("--insecure")));
+    }
+
+    #[test]
+    fn links_that_nobody_could_follow_are_warned_of() {
+        let warned = |config: &Config| warnings(config).iter().any(|warning| warning.contains("PUBLIC_URL"));
+        let mut config = Config::default();
+        assert!(!warned(&config));
+        config.http.host = "0.0.0.0".into();
+        assert!(warned(&config));
+        config.http.public_url = Some("https://mesh.example".into());
+        assert!(!warned(&config));
     }
 }

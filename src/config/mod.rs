@@ -109,7 +109,9 @@ pub struct Http {
     pub api_prefix: String,
     /// MAX_REQUEST_SIZE, bytes.
     pub max_request_bytes: u64,
-    /// REQUEST_TIMEOUT: the longest a request may be handled, waits included.
+    /// UPLOAD_MEMORY: bytes that the bodies of all requests may take together.
+    pub upload_memory_bytes: u64,
+    /// REQUEST_TIMEOUT: the longest a request may be handled, waits included, but not the time its body takes to come.
     pub request_timeout: Duration,
     /// MAX_CONNECTIONS at a time; some more are served for health alone.
     pub max_connections: usize,
@@ -241,6 +243,7 @@ impl Default for Http {
             public_url: None,
             api_prefix: "/api/v1".into(),
             max_request_bytes: 104_857_600,
+            upload_memory_bytes: 512 << 20,
             request_timeout: Duration::from_secs(300),
             max_connections: 1024,
             drain_timeout: Duration::from_secs(30),

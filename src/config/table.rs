@@ -193,7 +193,7 @@ pub const SETTINGS: &[Setting] = &[
         "PUBLIC_URL",
         "",
         text("an http or https URL without query", address::set_public_url),
-        "what callers reach the service by, for the links in answers; without it each request's own host",
+        "what callers reach the service by, for links; without it answers have each request's own host, and callbacks have no `result_url` if HOST is all addresses",
     ),
     row(
         HTTP,
@@ -211,10 +211,17 @@ pub const SETTINGS: &[Setting] = &[
     ),
     row(
         HTTP,
+        "UPLOAD_MEMORY",
+        "536870912",
+        whole(1 << 20, MOST_MEMORY, Unit::Bytes, |c, n| c.http.upload_memory_bytes = n),
+        "memory that the bodies of all requests may take together; more are answered with 503 and Retry-After",
+    ),
+    row(
+        HTTP,
         "REQUEST_TIMEOUT",
         "300",
         seconds(1, DAY, |c, n| c.http.request_timeout = Duration::from_secs(n)),
-        "the longest a request may be handled, waits included",
+        "the longest a request may be handled, waits included; the time that its body takes to come has limits of its own",
     ),
     row(
         HTTP,
@@ -235,7 +242,7 @@ pub const SETTINGS: &[Setting] = &[
         "API_KEYS",
         "",
         text("`name:secret`, several with commas, each secret at least 16 characters", address::set_api_keys),
-        "who may use the API; a name may stand twice while its secret is being changed",
+        "who may use the API; `openssl rand -hex 32` makes a secret; a name may stand twice while its secret is being changed",
     )),
     secret(row(
         ACCESS,
@@ -256,7 +263,7 @@ pub const SETTINGS: &[Setting] = &[
         "ALLOWED_NETWORKS",
         "",
         text("networks such as 10.1.0.0/16, several with commas", address::set_allowed_networks),
-        "networks that images are fetched from and callbacks sent to; not in this version, use ALLOWED_HOSTS",
+        "nothing in this version, which refuses to start with it; use ALLOWED_HOSTS",
     ),
     row(
         IMAGES,

@@ -41,7 +41,7 @@ impl Keys {
     }
 
     /// Whether everyone may call.
-    fn are_off(&self) -> bool {
+    pub(super) fn are_off(&self) -> bool {
         self.0.is_empty()
     }
 
@@ -62,9 +62,11 @@ pub(super) async fn require_key(
     let owner = if face.keys.are_off() {
         "".into()
     } else {
-        let secret = bearer(request.headers()).ok_or_else(unauthorized)?;
-        face.keys.owner(secret).cloned().ok_or_else(unauthorized)?
+        let secret = bearer(request.headers())?;
+        let owner = face.keys.owner(secret).cloned();
+        owner.ok_or_else(|| ApiError::new(Code::Unauthorized, "the API key is not known"))?
     };
+    tracing::Span::current().record("owner", &*owner);
     request.extensions_mut().insert(Owner(owner));
     Ok(next.run(request).await)
 }
@@ -81,7 +83,9 @@ pub(super) async fn require_key_or_link(
         owner_by_link(&face, job, request.uri().query()?)
     });
     if let Some(owner) = owner {
-        request.extensions_mut().insert(Owner(owner.into()));
+        tracing::Span::current().record("owner", owner);
+        let owner = Owner(owner.into());
+        request.extensions_mut().insert(owner);
         return Ok(next.run(request).await);
     }
     require_key(State(face), request, next).await
@@ -94,9 +98,12 @@ fn owner_by_link<'a>(face: &'a Face, job: &str, query: &str) -> Option<&'a str> 
     face.links.verify(job, signed, Utc::now().timestamp())
 }
 
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, secret) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| secret.trim())
+/// What stands after `Bearer`.
+fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
+    let value = headers.get(AUTHORIZATION).ok_or_else(unauthorized)?;
+    let parts = value.to_str().ok().and_then(|value| value.split_once(' '));
+    let secret = parts.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, secret)| secret.trim());
+    secret.ok_or_else(|| ApiError::new(Code::Unauthorized, "Authorization must be `Bearer KEY`"))
 }
 
 fn unauthorized() -> ApiError {
@@ -121,8 +128,8 @@ mod tests {
     #[test]
     fn the_scheme_is_read_in_any_case() {
         let with = |text: &str| HeaderMap::from_iter([(AUTHORIZATION, text.parse().unwrap())]);
-        assert_eq!(bearer(&with("bearer abc")), Some("abc"));
-        assert_eq!(bearer(&with("Basic abc")), None);
-        assert_eq!(bearer(&with("Bearer")), None);
+        assert_eq!(bearer(&with("bearer abc")).unwrap(), "abc");
+        assert!(bearer(&with("Basic abc")).is_err());
+        assert!(bearer(&with("Bearer")).is_err());
     }
 }

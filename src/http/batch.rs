@@ -1,5 +1,7 @@
 //! `/mesh/batch`: many images with one set of parameters, one job each, under one id.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::header::LOCATION;
@@ -19,14 +21,17 @@ use super::generate::{self, Image, Outcome, new_job};
 use super::request::{self, Parameters, Reader};
 use super::schema::{BatchForm, BatchRequest, ErrorBody};
 use super::wire::{JobStatus, Status};
+use crate::blob::sha256;
 use crate::job::{ImageSource, JobId};
-use crate::store::{BatchCounts, Filter, NewJob};
+use crate::store::{BatchCounts, Filter, IdempotencyKey, NewJob};
 
 /// A batch that was accepted.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct BatchAccepted {
-    /// The batch's id.
-    batch_id: String,
+    /// The batch's id; absent if every job was there already and belongs to no batch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    batch_id: Option<String>,
     /// One for each image, in their order.
     jobs: Vec<BatchItem>,
     /// Whole seconds until all should be done.
@@ -44,6 +49,10 @@ pub(super) struct BatchItem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     status: Option<Status>,
+    /// The batch that the job belongs to, if any: another one, if the job was there already.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    batch_id: Option<String>,
     /// Why there is no job.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, value_type = Option<ErrorBody>)]
@@ -87,7 +96,7 @@ pub(super) struct Counts {
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters: a repeat is answered with the same jobs")),
     request_body(content((BatchRequest = "application/json"), (BatchForm = "multipart/form-data"))),
     responses((status = 202, body = BatchAccepted, description = "At least one job was accepted",
-        headers(("Location" = String, description = "The batch's status")))),
+        headers(("Location" = Option<String>, description = "The batch's status")))),
 )]
 pub(super) async fn submit(
     State(face): State<Shared>,
@@ -96,12 +105,19 @@ pub(super) async fn submit(
     submission: Submission,
 ) -> Result<Response, ApiError> {
     let batch = read(&face, &headers, submission)?;
-    let mut id = Uuid::now_v7().hyphenated().to_string();
+    let id = Uuid::now_v7().hyphenated().to_string();
+    let batch = Arc::new(batch);
+    let covers = digest(&batch).await?;
     let mut items: Vec<Result<NewJob, ApiError>> = Vec::with_capacity(batch.images.len());
-    for (index, item) in batch.images.iter().enumerate() {
-        let job = to_job(&face, &owner, &headers, &batch, item).await;
-        // A space is in no caller's key, so no other request can have this one.
-        let idempotency_key = batch.idempotency_key.as_ref().map(|key| format!("{key} {index}"));
+    let mut valid = 0;
+    for item in &batch.images {
+        let ahead = items.iter().filter(|item| item.is_ok()).count() as u64;
+        let job = to_job(&face, &owner, &headers, &batch, item, ahead).await;
+        // A space is in no caller's key, so no other request can have this one. Only what could be a job is numbered: any
+        // batch under the key then begins with the same row, which tells it from another one.
+        let key = batch.idempotency_key.as_ref().map(|key| format!("{key} {valid}"));
+        valid += usize::from(item.is_ok());
+        let idempotency_key = key.map(|text| IdempotencyKey { text, covers: covers.clone() });
         items.push(job.map(|job| NewJob { batch: Some(id.clone()), idempotency_key, ..job }));
     }
     let jobs = items.iter().filter_map(|item| item.as_ref().ok().cloned()).collect();
@@ -116,22 +132,49 @@ pub(super) async fn submit(
     if outcomes.iter().all(Result::is_err) {
         return Err(refuse_all(outcomes));
     }
-    let replayed = outcomes.iter().flatten().find(|outcome| outcome.is_replayed);
-    if let Some(first) = replayed.and_then(|outcome| outcome.job.batch.clone()) {
-        id = first;
-    }
-    let is_replayed = replayed.is_some();
+    let is_replayed = outcomes.iter().flatten().any(|outcome| outcome.is_replayed);
+    let batch_id = batch_of(&outcomes, &id).map(str::to_owned);
+    let location = batch_id.as_ref().map(|id| face.location(&format!("/mesh/batch/{id}")));
     let jobs = outcomes.into_iter().map(BatchItem::from).collect();
-    let location = format!("{}/mesh/batch/{id}", face.app.config.http.api_prefix);
-    let accepted = BatchAccepted { batch_id: id, jobs, estimated_time: face.estimated_seconds().await? };
+    let accepted = BatchAccepted { batch_id, jobs, estimated_time: face.estimated_seconds().await? };
     let mut response = (StatusCode::ACCEPTED, Json(accepted)).into_response();
-    if let Ok(location) = HeaderValue::try_from(location) {
+    if let Some(location) = location.and_then(|location| HeaderValue::try_from(location).ok()) {
         response.headers_mut().insert(LOCATION, location);
     }
     if is_replayed {
         response.headers_mut().insert("idempotent-replayed", HeaderValue::from_static("true"));
     }
     Ok(response)
+}
+
+/// The batch to answer with: that of the first time, for a repeat; else the new one, unless every job was there already;
+/// then theirs. One that no job belongs to does not exist.
+fn batch_of<'a>(outcomes: &'a [Result<Outcome, ApiError>], new: &str) -> Option<&'a str> {
+    let in_a_batch = || outcomes.iter().flatten().filter_map(|outcome| Some((outcome, outcome.job.batch.as_deref()?)));
+    let replayed = in_a_batch().find(|(outcome, _)| outcome.is_replayed);
+    let found = replayed.or_else(|| in_a_batch().find(|(_, batch)| *batch == new)).or_else(|| in_a_batch().next());
+    found.map(|(_, batch)| batch)
+}
+
+/// What must be the same for the batch's idempotency key to mean the same batch, if it has one: all that was asked for.
+async fn digest(batch: &Arc<Asked>) -> Result<Option<String>, ApiError> {
+    if batch.idempotency_key.is_none() {
+        return Ok(None);
+    }
+    let batch = Arc::clone(batch);
+    // The files of a batch may be a tenth of a second's work.
+    let digest = tokio::task::spawn_blocking(move || {
+        let item = |item: &Result<(Image, Option<JobId>), ApiError>| match item {
+            Ok((Image::Url(url), id)) => json!([url, id.as_ref().map(JobId::as_str)]),
+            Ok((Image::File(bytes), id)) => json!({ "file": sha256(bytes), "id": id.as_ref().map(JobId::as_str) }),
+            Err(error) => json!({ "error": error.to_json() }),
+        };
+        let items: Vec<Value> = batch.images.iter().map(item).collect();
+        let none = request::mesh_request(ImageSource::Url(String::new()), batch.parameters.clone());
+        let rest = request::digest(&none, batch.callback_url.as_deref());
+        sha256(json!([items, rest]).to_string().as_bytes())
+    });
+    digest.await.map(Some).map_err(|_| ApiError::internal())
 }
 
 /// A batch as it was asked for; what is wrong with one image is kept in its place.
@@ -145,18 +188,19 @@ struct Asked {
 fn read(face: &Face, headers: &HeaderMap, submission: Submission) -> Result<Asked, ApiError> {
     let Submission { mut fields, files } = submission;
     let mut reader = Reader::default();
-    let mut images: Vec<_> =
-        files.into_iter().map(|file| request::expect_image(&file).map(|()| (Image::File(file), None))).collect();
-    for item in read_list(&mut reader, &mut fields, "images") {
-        images.push(read_item(face, item));
-    }
-    for url in read_list(&mut reader, &mut fields, "image_urls") {
-        images.push(read_item(face, json!({ "image_url": url })));
-    }
+    let items = read_list(&mut reader, &mut fields, "images");
+    let urls = read_list(&mut reader, &mut fields, "image_urls");
     let most = face.app.config.jobs.max_batch;
-    if !(1..=most).contains(&images.len()) {
+    let count = files.len() + items.len() + urls.len();
+    let mut images = Vec::new();
+    // Counted before any is read: each that is wrong costs a thousand times what it takes to send.
+    if (1..=most).contains(&count) {
+        images.extend(files.into_iter().map(|file| request::expect_image(&file).map(|()| (Image::File(file), None))));
+        images.extend(items.into_iter().map(|item| read_item(face, item)));
+        images.extend(urls.into_iter().map(|url| read_item(face, json!({ "image_url": url }))));
+    } else {
         let expected = format!("1 to {most} images in all, as `images`, `image_urls` or files of a multipart form");
-        reader.refuse("images", &images.len().into(), expected);
+        reader.refuse("images", &count.into(), expected);
     }
     let callback_url = reader.url(face, &mut fields, "callback_url");
     let mut parameters = reader.parameters(&mut fields);
@@ -199,11 +243,15 @@ async fn to_job(
     headers: &HeaderMap,
     batch: &Asked,
     item: &Result<(Image, Option<JobId>), ApiError>,
+    ahead: u64,
 ) -> Result<NewJob, ApiError> {
     let (image, job_id) = item.as_ref().map_err(Clone::clone)?;
     let source = match image {
         Image::Url(url) => ImageSource::Url(url.clone()),
-        Image::File(bytes) => ImageSource::Blob(face.app.blobs.put(bytes.clone()).await?),
+        Image::File(bytes) => {
+            generate::expect_place(face, owner, job_id.as_ref(), ahead).await?;
+            ImageSource::Blob(face.app.blobs.put(bytes.clone()).await?)
+        }
     };
     let request = request::mesh_request(source, batch.parameters.clone());
     Ok(new_job(owner, headers, job_id.clone(), &request, batch.callback_url.clone()))
@@ -220,10 +268,13 @@ fn refuse_all(outcomes: Vec<Result<Outcome, ApiError>>) -> ApiError {
 impl From<Result<Outcome, ApiError>> for BatchItem {
     fn from(outcome: Result<Outcome, ApiError>) -> Self {
         match outcome {
-            Ok(Outcome { job, .. }) => {
-                Self { job_id: Some(job.id.to_string()), status: Some(job.state.into()), error: None }
-            }
-            Err(error) => Self { job_id: None, status: None, error: Some(error.to_json()) },
+            Ok(Outcome { job, .. }) => Self {
+                job_id: Some(job.id.to_string()),
+                status: Some(job.state.into()),
+                batch_id: job.batch,
+                error: None,
+            },
+            Err(error) => Self { job_id: None, status: None, batch_id: None, error: Some(error.to_json()) },
         }
     }
 }

@@ -5,7 +5,7 @@
 //! it, or the smaller one wins.
 
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -18,9 +18,11 @@ use axum::response::Response;
 use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
 use thiserror::Error;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::socket::UnreadBody;
+use crate::metrics::Metrics;
 
 /// How long a body may pause.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -31,6 +33,13 @@ const LEAST_RATE: u64 = 8 << 10;
 
 /// Time waited for a body before its rate is judged.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// Bodies of up to this many bytes come without a share of the memory: all that connections can send of them is less
+/// than one large upload, and the small requests are those that must not wait.
+const SMALL: u64 = 64 << 10;
+
+/// The unit in which memory is shared out, bytes: the semaphore counts in 32 bits.
+const UNIT: u64 = 1 << 10;
 
 /// What a body may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +69,85 @@ impl BodyLimits {
     }
 }
 
+/// Memory for the bodies of all requests together.
+#[derive(Debug, Clone)]
+pub struct UploadMemory {
+    units: Arc<Semaphore>,
+    total: u32,
+    metrics: Arc<Metrics>,
+}
+
+impl UploadMemory {
+    /// So many bytes. One body always has room, however large the route lets it be.
+    #[must_use]
+    pub fn new(bytes: u64, metrics: Arc<Metrics>) -> Self {
+        let most = Semaphore::MAX_PERMITS.min(u32::MAX as usize) as u64;
+        let total = u32::try_from((bytes / UNIT).clamp(1, most)).unwrap_or(u32::MAX);
+        Self { units: Arc::new(Semaphore::new(total as usize)), total, metrics }
+    }
+
+    /// A share for a body of so many bytes, or more for one that has grown; whether there was room.
+    fn grow(&self, held: &BodyShare, bytes: u64) -> bool {
+        if bytes <= SMALL {
+            return true;
+        }
+        let wanted = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX).min(self.total);
+        let mut held = held.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let more = (wanted as usize).saturating_sub(held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits));
+        let more = u32::try_from(more).unwrap_or(u32::MAX);
+        let Ok(permit) = Arc::clone(&self.units).try_acquire_many_owned(more) else {
+            self.metrics.rejected("uploads");
+            return false;
+        };
+        match held.as_mut() {
+            Some(held) => held.merge(permit),
+            None => *held = Some(permit),
+        }
+        true
+    }
+}
+
+/// A request's share of the memory for bodies, given back when the request has been answered, or once a handler is done
+/// with the body and goes on to wait.
+#[derive(Debug, Clone, Default)]
+pub(super) struct BodyShare(Arc<Mutex<Option<OwnedSemaphorePermit>>>);
+
+impl BodyShare {
+    /// The body's bytes are no longer held.
+    pub(super) fn give_back(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
+/// How long a request has waited for its caller to send the body: time that is not the handler's.
+#[derive(Debug, Clone, Default)]
+pub(super) struct BodyClock(Arc<Mutex<Waited>>);
+
+#[derive(Debug, Default)]
+struct Waited {
+    ended: Duration,
+    since: Option<Instant>,
+}
+
+impl BodyClock {
+    /// Time waited so far.
+    pub(super) fn waited(&self) -> Duration {
+        let waited = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        waited.ended + waited.since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    fn begin(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).since = Some(Instant::now());
+    }
+
+    fn end(&self) {
+        let mut waited = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(since) = waited.since.take() {
+            waited.ended += since.elapsed();
+        }
+    }
+}
+
 /// Why a body was not read to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum BodyFault {
@@ -71,6 +159,9 @@ pub enum BodyFault {
         /// Bytes allowed.
         limit: u64,
     },
+    /// There is no memory for it now: 503.
+    #[error("too many uploads are under way; try again later")]
+    NoRoom,
     /// It stopped coming: 408.
     #[error("no part of the body came for {} s after {received} bytes; send it again", idle.as_secs())]
     Idle {
@@ -90,33 +181,56 @@ pub enum BodyFault {
 }
 
 /// The state of [`limit_body`].
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct BodyGuard {
     /// What a body may be.
     pub limits: BodyLimits,
+    /// Where the bytes of all bodies have room.
+    pub memory: UploadMemory,
     /// How a fault is answered.
     pub refuse: fn(BodyFault) -> Response,
 }
 
 /// The middleware. Whatever a handler makes of a body that was cut off, the answer says why it was.
-pub async fn limit_body(State(guard): State<BodyGuard>, request: Request, next: Next) -> Response {
+pub async fn limit_body(State(guard): State<BodyGuard>, mut request: Request, next: Next) -> Response {
+    if request.body().is_end_stream() {
+        return next.run(request).await;
+    }
     let unread = request.extensions().get::<UnreadBody>().cloned().unwrap_or_default();
+    let clock = request.extensions().get::<BodyClock>().cloned().unwrap_or_default();
     let limit = guard.limits.max_bytes;
     let declared = declared_bytes(request.headers());
     if declared.is_some_and(|bytes| bytes > limit) {
         unread.leave();
         return (guard.refuse)(BodyFault::TooLarge { declared, limit });
     }
-    let fault = Arc::new(OnceLock::new());
-    let limited = |body| Body::new(LimitedBody::new(body, guard.limits, Arc::clone(&fault)));
-    let response = next.run(request.map(limited)).await;
-    match fault.get() {
-        Some(fault) => {
-            unread.leave();
-            (guard.refuse)(*fault)
-        }
-        None => response,
+    let share = BodyShare::default();
+    if !guard.memory.grow(&share, declared.unwrap_or(0)) {
+        unread.leave();
+        return (guard.refuse)(BodyFault::NoRoom);
     }
+    request.extensions_mut().insert(share.clone());
+    let fault = Arc::new(OnceLock::new());
+    let (limits, memory, fault_of_body, share_of_body) =
+        (guard.limits, guard.memory.clone(), Arc::clone(&fault), share.clone());
+    let limited = |body| {
+        Body::new(LimitedBody {
+            body,
+            limits,
+            memory,
+            share: share_of_body,
+            fault: fault_of_body,
+            received: 0,
+            clock,
+            waiting: None,
+            is_slow: false,
+            has_ended: false,
+            unread,
+        })
+    };
+    let response = next.run(request.map(limited)).await;
+    share.give_back();
+    fault.get().map_or(response, |fault| (guard.refuse)(*fault))
 }
 
 fn declared_bytes(headers: &HeaderMap) -> Option<u64> {
@@ -127,24 +241,21 @@ fn declared_bytes(headers: &HeaderMap) -> Option<u64> {
 struct LimitedBody {
     body: Body,
     limits: BodyLimits,
+    memory: UploadMemory,
+    share: BodyShare,
     fault: Arc<OnceLock<BodyFault>>,
     received: u64,
     /// Time waited for the caller; not that which the handler took between two reads.
-    waited: Duration,
-    waiting: Option<Wait>,
-}
-
-/// A pause in the body, until its timer ends it.
-struct Wait {
-    since: Instant,
-    timer: Pin<Box<Sleep>>,
+    clock: BodyClock,
+    /// Ends a pause in the body.
+    waiting: Option<Pin<Box<Sleep>>>,
+    /// Whether its end would be that of the caller's time in all.
+    is_slow: bool,
+    has_ended: bool,
+    unread: UnreadBody,
 }
 
 impl LimitedBody {
-    fn new(body: Body, limits: BodyLimits, fault: Arc<OnceLock<BodyFault>>) -> Self {
-        Self { body, limits, fault, received: 0, waited: Duration::ZERO, waiting: None }
-    }
-
     fn break_off(&self, fault: BodyFault) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let _ = self.fault.set(fault);
         Poll::Ready(Some(Err(axum::Error::new(fault))))
@@ -152,19 +263,22 @@ impl LimitedBody {
 
     /// Ready with the fault once the caller has paused too long, or used up its time.
     fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<BodyFault> {
-        let left = self.limits.patience(self.received).saturating_sub(self.waited);
         let idle = self.limits.idle;
-        let wait = self.waiting.get_or_insert_with(|| {
-            let since = Instant::now();
-            Wait { since, timer: Box::pin(sleep_until(since + left.min(idle))) }
-        });
-        ready!(wait.timer.as_mut().poll(cx));
+        if self.waiting.is_none() {
+            let left = self.limits.patience(self.received).saturating_sub(self.clock.waited());
+            self.is_slow = left < idle;
+            self.waiting = Some(Box::pin(sleep_until(Instant::now() + left.min(idle))));
+            self.clock.begin();
+        }
+        if let Some(timer) = &mut self.waiting {
+            ready!(timer.as_mut().poll(cx));
+        }
         let received = self.received;
         let least_rate = self.limits.least_rate;
-        Poll::Ready(if idle <= left {
-            BodyFault::Idle { received, idle }
-        } else {
+        Poll::Ready(if self.is_slow {
             BodyFault::Slow { received, least_rate }
+        } else {
+            BodyFault::Idle { received, idle }
         })
     }
 }
@@ -179,14 +293,18 @@ impl HttpBody for LimitedBody {
             let fault = ready!(this.poll_patience(cx));
             return this.break_off(fault);
         };
-        if let Some(wait) = this.waiting.take() {
-            this.waited += wait.since.elapsed();
+        if this.waiting.take().is_some() {
+            this.clock.end();
         }
+        this.has_ended |= frame.is_none();
         if let Some(data) = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()) {
             this.received = this.received.saturating_add(data.len() as u64);
         }
         if this.received > this.limits.max_bytes {
             return this.break_off(BodyFault::TooLarge { declared: None, limit: this.limits.max_bytes });
+        }
+        if !this.memory.grow(&this.share, this.received) {
+            return this.break_off(BodyFault::NoRoom);
         }
         Poll::Ready(frame)
     }
@@ -197,5 +315,15 @@ impl HttpBody for LimitedBody {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+impl Drop for LimitedBody {
+    /// Whoever refuses without reading, for the key or the route, has a caller that is still sending.
+    fn drop(&mut self) {
+        self.clock.end();
+        if !self.has_ended && !self.body.is_end_stream() {
+            self.unread.leave();
+        }
     }
 }

@@ -11,6 +11,7 @@ use crate::job::FailureCode;
 pub(super) enum Code {
     MalformedRequest,
     Unauthorized,
+    OriginNotAllowed,
     RouteNotFound,
     JobNotFound,
     BatchNotFound,
@@ -47,9 +48,10 @@ pub(super) struct Row {
 impl Code {
     /// Every code that a caller may read, in the order of the documents: by status. Those of sources are not among them:
     /// only the two old routes fetch within the request, and they tell the message alone.
-    pub(super) const ALL: [Self; 29] = [
+    pub(super) const ALL: [Self; 30] = [
         Self::MalformedRequest,
         Self::Unauthorized,
+        Self::OriginNotAllowed,
         Self::RouteNotFound,
         Self::JobNotFound,
         Self::BatchNotFound,
@@ -86,11 +88,16 @@ impl Code {
             Self::MalformedRequest => (
                 "MALFORMED_REQUEST",
                 S::BAD_REQUEST,
-                "the body is not the JSON or multipart that it should be; the message says where",
+                "the body is not the JSON or multipart that it should be, or the header names no host; the message says where",
             ),
             Self::Unauthorized => {
                 ("UNAUTHORIZED", S::UNAUTHORIZED, "send `Authorization: Bearer` and one of the service's API keys")
             }
+            Self::OriginNotAllowed => (
+                "ORIGIN_NOT_ALLOWED",
+                S::FORBIDDEN,
+                "without API keys no web page of another site may call; have its server call, or set PUBLIC_URL or API_KEYS",
+            ),
             Self::RouteNotFound => ("ROUTE_NOT_FOUND", S::NOT_FOUND, "there is no such route; see /docs"),
             Self::JobNotFound => {
                 ("JOB_NOT_FOUND", S::NOT_FOUND, "no job has this id, or no longer, or it is another API key's")

@@ -209,6 +209,7 @@ impl From<ComputeError> for ApiError {
 pub(super) fn refuse_body(fault: BodyFault) -> Response {
     let code = match fault {
         BodyFault::TooLarge { .. } => Code::RequestTooLarge,
+        BodyFault::NoRoom => Code::Overloaded,
         BodyFault::Idle { .. } | BodyFault::Slow { .. } => Code::RequestTooSlow,
     };
     ApiError::new(code, fault.to_string()).into_response()

@@ -10,12 +10,12 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, Stream};
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::auth::Owner;
 use super::error::ApiError;
 use super::extract::PathId;
-use super::face::Shared;
+use super::face::{Place, Shared};
 use super::schema::EventStream;
 use crate::job::{self, JobState, announcement};
 use crate::store::{Job, JobSubscription, Result};
@@ -36,8 +36,9 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// A job's events, as server-sent events.
 ///
 /// Each has its sequence as `id`, `progress`, `completed` or `failed` as `event`, and the body of a callback as `data`.
-/// `Last-Event-ID` replays what came after it. The stream ends after the final event; who comes again after the end is
-/// told so by 204, upon which browsers stop.
+/// `Last-Event-ID` replays what came after it. The stream ends after the final event, and after
+/// REQUEST_TIMEOUT; browsers come again by themselves. Who comes again after the final event is told so by 204, upon
+/// which browsers stop.
 #[utoipa::path(
     get, path = "/mesh/{job_id}/events", operation_id = "events", tag = "jobs",
     params(
@@ -63,6 +64,8 @@ pub(super) async fn events(
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let listener = Listener {
+        _place: face.listen()?,
+        end: Instant::now() + face.app.config.http.request_timeout,
         base: face.base(&headers),
         news: face.app.store.signals().subscribe(job.key),
         draining: face.app.draining(),
@@ -82,6 +85,9 @@ pub(super) async fn events(
 
 /// One open stream.
 struct Listener {
+    _place: Place,
+    /// When the caller had better come again, so that one that has gone without a word does not hold its place for ever.
+    end: Instant,
     face: Shared,
     base: String,
     job: Job,
@@ -123,9 +129,10 @@ impl Listener {
         self.face.app.store.events(self.job.key, self.seen, PAGE).await
     }
 
-    /// Until something may have happened; `None` once the service is about to stop.
+    /// Until something may have happened; `None` once the service is about to stop, or the stream has been open for as
+    /// long as a request may take.
     async fn wait(&mut self) -> Option<()> {
-        if *self.draining.borrow() {
+        if *self.draining.borrow() || Instant::now() >= self.end {
             return None;
         }
         let woken = async {
@@ -134,7 +141,7 @@ impl Listener {
                 _ = self.draining.changed() => None,
             }
         };
-        timeout(LOOK_AGAIN, woken).await.unwrap_or(Some(()))
+        timeout_at(self.end.min(Instant::now() + LOOK_AGAIN), woken).await.unwrap_or(Some(()))
     }
 
     fn written(&self, event: &job::Event) -> Event {

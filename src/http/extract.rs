@@ -19,6 +19,9 @@ use crate::mesh::parameters::PARAMETERS;
 /// reading it into values could cost of a body as large as an image's may be.
 const TEXT_BYTES: usize = 4 << 20;
 
+/// Parts of a form beside its images: the nine parameters and a few more, with room for what is ignored.
+const MOST_FIELDS: usize = 100;
+
 /// Fields and files of a JSON object or of a multipart form, alike.
 #[derive(Debug, Default)]
 pub(super) struct Submission {
@@ -32,7 +35,7 @@ impl FromRequest<Shared> for Submission {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, face: &Shared) -> Result<Self, ApiError> {
-        match media_type(request.headers()) {
+        match media_type(request.headers()).as_str() {
             "application/json" => Ok(Self { fields: read_object(request.into_body()).await?, files: Vec::new() }),
             "multipart/form-data" => read_form(request, face).await,
             other => Err(ApiError::new(
@@ -43,10 +46,10 @@ impl FromRequest<Shared> for Submission {
     }
 }
 
-/// The media type without its parameters; empty if there is none.
-pub(super) fn media_type(headers: &HeaderMap) -> &str {
+/// The media type in lower case, without its parameters; empty if there is none.
+pub(super) fn media_type(headers: &HeaderMap) -> String {
     let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    value.split(';').next().unwrap_or_default().trim()
+    value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 async fn read_object(body: Body) -> Result<Map<String, Value>, ApiError> {
@@ -90,7 +93,10 @@ async fn read_form(request: Request, face: &Shared) -> Result<Submission, ApiErr
     let mut form = Multipart::from_request(request, &()).await.map_err(|error| broken(&error.body_text()))?;
     let mut submission = Submission::default();
     let mut parameters = Map::new();
+    // As many files as a batch may have, and one more, so that a batch can say what is wrong.
+    let mut parts_left = face.app.config.jobs.max_batch + 1 + MOST_FIELDS;
     while let Some(mut field) = form.next_field().await.map_err(|error| broken(&error.body_text()))? {
+        parts_left = parts_left.checked_sub(1).ok_or_else(|| broken(&"it has too many parts; send fewer at once"))?;
         let name = field.name().unwrap_or_default().to_owned();
         let is_file = matches!(name.as_str(), "file" | "files" | "file[]" | "files[]");
         let most = if is_file { limit } else { TEXT_BYTES as u64 };
@@ -103,6 +109,10 @@ async fn read_form(request: Request, face: &Shared) -> Result<Submission, ApiErr
         }
         if is_file {
             submission.files.push(bytes.freeze());
+            continue;
+        }
+        // How forms say nothing: they have no null.
+        if bytes.is_empty() {
             continue;
         }
         let text = std::str::from_utf8(&bytes).map_err(|_| broken(&"a field is not UTF-8"))?;
@@ -138,20 +148,21 @@ fn add_parameters(fields: &mut Map<String, Value>, single: Map<String, Value>) {
     }
 }
 
-/// The query's names and values; of equal names the last counts.
+/// The query's names and values; of equal names the last counts, and an empty value is none.
 #[derive(Debug, Default)]
 pub(super) struct Query(Map<String, Value>);
 
 impl Query {
     fn of(uri: &Uri) -> Self {
         let pairs = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
-        Self(pairs.map(|(name, value)| (name.into_owned(), Value::String(value.into_owned()))).collect())
+        let given = pairs.filter(|(_, value)| !value.is_empty());
+        Self(given.map(|(name, value)| (name.into_owned(), Value::String(value.into_owned()))).collect())
     }
 
-    /// Takes a value out; empty counts as absent.
+    /// Takes a value out.
     pub(super) fn take(&mut self, name: &str) -> Option<String> {
         match self.0.remove(name) {
-            Some(Value::String(text)) if !text.is_empty() => Some(text),
+            Some(Value::String(text)) => Some(text),
             _ => None,
         }
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use axum::http::HeaderMap;
 use axum::http::header::HOST;
 use bytes::Bytes;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
 use super::auth::Keys;
@@ -24,6 +24,12 @@ const QUEUE_AGE: Duration = Duration::from_millis(500);
 /// Longest Host header that is repeated in an answer, bytes: the longest name of DNS and a port.
 const LONGEST_HOST: usize = 260;
 
+/// When to come back where too many wait for jobs: by then some of those have ended.
+const LISTEN_LATER: Duration = Duration::from_secs(5);
+
+/// The right to keep a connection while nothing happens.
+pub(super) type Place = OwnedSemaphorePermit;
+
 /// The state of the router.
 pub(super) type Shared = Arc<Face>;
 
@@ -35,11 +41,19 @@ pub(super) struct Face {
     pub(super) checks: Mutex<Option<(Instant, Checks)>>,
     document: OnceLock<Bytes>,
     queue: Mutex<Option<(Instant, Queue)>>,
+    listeners: Arc<Semaphore>,
+    public_path: String,
 }
 
 impl Face {
     pub(super) fn new(app: App) -> Self {
+        // The other half stays for requests that are answered at once.
+        let listeners = (app.config.http.max_connections / 2).clamp(1, Semaphore::MAX_PERMITS);
+        let public = app.config.http.public_url.as_deref().and_then(|url| Url::parse(url).ok());
+        let public_path = public.as_ref().map_or("", |url| url.path().trim_end_matches('/')).to_owned();
         Self {
+            listeners: Arc::new(Semaphore::new(listeners)),
+            public_path,
             keys: Keys::new(&app.config.access.api_keys),
             links: ResultLinks::new(&app.config),
             checks: Mutex::default(),
@@ -90,6 +104,25 @@ impl Face {
         Ok(self.counted(self.app.compute.run_or_refuse(task, Arc::new(watch)).await)?)
     }
 
+    /// A place to wait for news of a job, or 503: connections that only wait must leave some to those that work.
+    pub(super) fn listen(&self) -> Result<Place, ApiError> {
+        Arc::clone(&self.listeners).try_acquire_owned().map_err(|_| {
+            self.app.metrics.rejected("listeners");
+            let message = "too many connections wait for jobs; poll the status without `wait`, or try again later";
+            ApiError::new(Code::Overloaded, message).with_retry_after(LISTEN_LATER)
+        })
+    }
+
+    /// A path of the API as callers reach it, who may come through a proxy that takes a part of it away.
+    pub(super) fn location(&self, path: &str) -> String {
+        format!("{}{}{path}", self.public_path, self.app.config.http.api_prefix)
+    }
+
+    /// The path of PUBLIC_URL, which callers' paths begin with; mostly empty.
+    pub(super) fn public_path(&self) -> &str {
+        &self.public_path
+    }
+
     /// Counts refusals.
     fn counted<T>(&self, result: Result<T, ComputeError>) -> Result<T, ComputeError> {
         result.inspect_err(|error| {
@@ -115,7 +148,11 @@ impl Face {
         if let Some(url) = &self.app.config.http.public_url {
             return url.clone();
         }
-        own_host(headers).unwrap_or_else(|| "http://localhost".to_owned())
+        own_host(headers).unwrap_or_else(|| {
+            let http = &self.app.config.http;
+            let host = if http.host.contains(':') { format!("[{}]", http.host) } else { http.host.clone() };
+            format!("http://{host}:{}", http.port)
+        })
     }
 }
 

@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::auth::Owner;
+use super::body::BodyShare;
 use super::codes::Code;
 use super::error::ApiError;
 use super::extract::Submission;
@@ -21,8 +22,9 @@ use super::request::{self, Parameters, Reader};
 use super::schema::{GenerateForm, GenerateRequest};
 use super::wait;
 use super::wire::{Accepted, JobStatus, Status};
+use crate::blob::sha256;
 use crate::job::{ImageSource, JobId, MeshRequest};
-use crate::store::{Job, NewJob, Submitted};
+use crate::store::{IdempotencyKey, Job, NewJob, Submitted};
 
 /// What kind of job it is.
 pub(super) const MESH: &str = "mesh";
@@ -52,19 +54,31 @@ const QUEUE_FULL_RETRY: Duration = Duration::from_secs(5);
 pub(super) async fn generate(
     State(face): State<Shared>,
     owner: Owner,
+    share: Option<Extension<BodyShare>>,
     headers: HeaderMap,
     submission: Submission,
 ) -> Result<Response, ApiError> {
     let asked = read(&face, &headers, submission)?;
     let source = match asked.image {
         Image::Url(url) => ImageSource::Url(url),
-        Image::File(bytes) => ImageSource::Blob(face.app.blobs.put(bytes).await?),
+        Image::File(bytes) => {
+            expect_place(&face, &owner, asked.job_id.as_ref(), 0).await?;
+            ImageSource::Blob(face.app.blobs.put(bytes).await?)
+        }
     };
+    // The wait for the job's end, if its caller prefers one, is not to keep other uploads out.
+    if let Some(Extension(share)) = share {
+        share.give_back();
+    }
     let request = request::mesh_request(source, asked.parameters);
-    let job = NewJob {
-        idempotency_key: asked.idempotency_key,
-        ..new_job(&owner, &headers, asked.job_id, &request, asked.callback_url)
-    };
+    let given_id = asked.job_id.clone();
+    let job = new_job(&owner, &headers, asked.job_id, &request, asked.callback_url);
+    let key = asked.idempotency_key.map(|text| {
+        // With another id it is another request.
+        let covers = given_id.map(|id| sha256(json!([job.request_hash, id.as_str()]).to_string().as_bytes()));
+        IdempotencyKey { text, covers }
+    });
+    let job = NewJob { idempotency_key: key, ..job };
     let submitted = face.app.store.submit(vec![job]).await?;
     let submitted = submitted.into_iter().next().ok_or_else(ApiError::internal)?;
     answer(&face, &headers, Outcome::of(&face, submitted)?).await
@@ -134,6 +148,25 @@ pub(super) fn read_image(
             None
         }
     }
+}
+
+/// Refuses an upload before it is written, where the queue has no place for its job behind `ahead` others: what is
+/// refused later lies on the disk until the sweep. Where the job is there already there is nothing to be queued.
+pub(super) async fn expect_place(
+    face: &Face,
+    owner: &Owner,
+    job_id: Option<&JobId>,
+    ahead: u64,
+) -> Result<(), ApiError> {
+    if face.queue().await?.queued + ahead < face.app.config.jobs.queue_limit {
+        return Ok(());
+    }
+    if let Some(id) = job_id
+        && face.app.store.job(&owner.0, id).await?.is_some()
+    {
+        return Ok(());
+    }
+    Outcome::of(face, Submitted::QueueFull).map(|_| ())
 }
 
 /// The row of a job to be accepted.
@@ -210,12 +243,13 @@ fn queue_full() -> ApiError {
 /// 202 for a job that is to be done; 200 with its status for one that was there, or has ended while its caller waited.
 async fn answer(face: &Face, headers: &HeaderMap, outcome: Outcome) -> Result<Response, ApiError> {
     let Outcome { mut job, is_new, is_replayed } = outcome;
-    let wait = wait::preferred(headers);
-    if let Some(seconds) = wait {
-        job = wait::until(face, job, seconds, |_| false).await?;
+    // A preference that cannot be met is ignored, also for want of a place to wait.
+    let wait = wait::preferred(headers).and_then(|seconds| Some((seconds, face.listen().ok()?)));
+    if let Some((seconds, place)) = &wait {
+        job = wait::until(face, job, *seconds, place, |_| false).await?;
     }
     let is_over = job.state.is_final();
-    let location = format!("{}/mesh/{}/status", face.app.config.http.api_prefix, job.id);
+    let location = face.location(&format!("/mesh/{}/status", job.id));
     // What is replayed is the first answer, as long as it is still true.
     let mut response = if is_over || !is_new && !is_replayed {
         Json(JobStatus::new(face, headers, &job)).into_response()
@@ -228,7 +262,7 @@ async fn answer(face: &Face, headers: &HeaderMap, outcome: Outcome) -> Result<Re
     if let Ok(location) = HeaderValue::try_from(location) {
         to_add.insert(LOCATION, location);
     }
-    if let Some(seconds) = wait.filter(|_| is_over)
+    if let Some((seconds, _)) = wait.filter(|_| is_over)
         && let Ok(applied) = HeaderValue::try_from(format!("wait={seconds}"))
     {
         to_add.insert("preference-applied", applied);

@@ -74,11 +74,15 @@ impl Checks {
         let queue = timeout(CHECK_TIMEOUT, app.store.queue());
         let (database, storage, queue) = tokio::join!(database, storage, queue);
         let word = |is_fine: bool, otherwise: &'static str| if is_fine { "ok" } else { otherwise };
-        let has_room = queue.is_ok_and(|queue| queue.is_ok_and(|queue| queue.queued < app.config.jobs.queue_limit));
+        let queue = match queue {
+            Ok(Ok(queue)) => word(queue.queued < app.config.jobs.queue_limit, "full"),
+            // Not known to be full: the database cannot be read.
+            _ => "unknown",
+        };
         Self {
             database: word(database.is_ok_and(|done| done.is_ok()), "not writable"),
             storage: word(storage.is_ok_and(|done| done.is_ok()), "not writable"),
-            queue: word(has_room, "full"),
+            queue,
             draining: "ok",
         }
     }

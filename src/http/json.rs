@@ -3,6 +3,7 @@
 //! Two readers that disagree on which of two equal names counts are how one part of a system is told something else than
 //! another, so such a text is refused.
 
+use std::cell::Cell;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
@@ -13,6 +14,10 @@ use super::error::ApiError;
 
 /// Arrays and objects within each other. The API's own bodies need 3; each level costs stack while it is read.
 const DEEPEST: usize = 32;
+
+/// Values in a text, those within others included: a batch of the largest size has a tenth. Each takes many times the
+/// bytes that it is sent as.
+const MOST_VALUES: usize = 100_000;
 
 /// Reads a whole text.
 ///
@@ -26,7 +31,9 @@ pub(super) fn read(bytes: &[u8]) -> Result<Value, ApiError> {
         return Err(malformed(&format!("it is not UTF-8 at byte {}", error.valid_up_to())));
     }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let value = Strict { depth: 0 }.deserialize(&mut reader).map_err(|error| malformed(&error.to_string()))?;
+    let left = Cell::new(MOST_VALUES);
+    let value =
+        Strict { depth: 0, left: &left }.deserialize(&mut reader).map_err(|error| malformed(&error.to_string()))?;
     reader.end().map_err(|error| malformed(&error.to_string()))?;
     Ok(value)
 }
@@ -37,28 +44,34 @@ fn malformed(what: &str) -> ApiError {
 
 /// Reads a value that is `depth` levels down.
 #[derive(Clone, Copy)]
-struct Strict {
+struct Strict<'a> {
     depth: usize,
+    /// Values that may still come.
+    left: &'a Cell<usize>,
 }
 
-impl Strict {
+impl Strict<'_> {
     fn deeper<E: Error>(self) -> Result<Self, E> {
         if self.depth == DEEPEST {
             return Err(E::custom(format_args!("more than {DEEPEST} arrays and objects are nested")));
         }
-        Ok(Self { depth: self.depth + 1 })
+        Ok(Self { depth: self.depth + 1, ..self })
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Strict {
+impl<'de> DeserializeSeed<'de> for Strict<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, source: D) -> Result<Value, D::Error> {
+        let Some(left) = self.left.get().checked_sub(1) else {
+            return Err(D::Error::custom(format_args!("there are more than {MOST_VALUES} values")));
+        };
+        self.left.set(left);
         source.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Strict {
+impl<'de> Visitor<'de> for Strict<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -141,6 +154,7 @@ mod tests {
         assert!(refusal(&b"[".repeat(10_000)).contains("nested"));
         assert!(refusal(&[b"[".repeat(33), b"]".repeat(33)].concat()).contains("nested"));
         assert!(refusal(b"{\"a\": 1e999}").contains("out of range"));
+        assert!(refusal(format!("[{}0]", "0,".repeat(100_000)).as_bytes()).contains("more than 100000 values"));
         for broken in [&b"{\"a\": NaN}"[..], b"", b"{", b"{} {}", b"{'a': 1}", b"[1,]", b"\"\x01\"", b"Infinity"] {
             assert!(!refusal(broken).is_empty());
         }

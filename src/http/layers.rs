@@ -1,21 +1,26 @@
 //! What surrounds every handler: a name for the request, an end to it, and what is said of it afterwards.
 
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
-use std::time::Instant;
+use std::pin::pin;
+use std::time::{Duration, Instant};
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::body::HttpBody;
+use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
-use tokio::time::timeout;
+use tokio::time::{Instant as Deadline, timeout_at};
 use tracing::{Instrument, Span, field};
 use uuid::Uuid;
 
 use super::accept;
+use super::body::BodyClock;
 use super::error::{self, ApiError, Shape};
 use super::face::Shared;
+use super::legacy;
 
 /// Names a request in answers and logs.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -28,6 +33,12 @@ const PROBLEM: &str = "application/problem+json";
 
 /// Asked many times a second by sliders, or every few seconds by machines: not worth a line each unless they fail.
 const QUIET_ROUTES: [&str; 4] = ["/mesh/preview", "/health", "/ready", "/metrics"];
+
+/// How often a request is looked at whose time would be over but for its body, at most.
+const LEAST_STEP: Duration = Duration::from_millis(20);
+
+/// Refusals for load: they come by the thousand, and are counted.
+const FOR_LOAD: [&str; 3] = ["QUEUE_FULL", "OVERLOADED", "DRAINING"];
 
 /// Answers are data: nothing in them is run, loaded or framed.
 const DATA_POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
@@ -65,8 +76,17 @@ pub(super) async fn around(State(face): State<Shared>, mut request: Request, nex
     request.headers_mut().insert(REQUEST_ID, id.0.clone());
     let method = method_name(request.method());
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let shape = if wants_problem(request.headers()) { Shape::Problem } else { Shape::Json };
-    let span = tracing::info_span!("request", request_id = id.as_str(), job_id = field::Empty);
+    let shape = shape_of(&request);
+    let span = tracing::info_span!(
+        "request",
+        request_id = id.as_str(),
+        peer = field::Empty,
+        owner = field::Empty,
+        job_id = field::Empty
+    );
+    if let Some(ConnectInfo(peer)) = request.extensions().get::<ConnectInfo<SocketAddr>>() {
+        span.record("peer", field::display(peer.ip()));
+    }
     let mut response = handle(&face, request, next).instrument(span.clone()).await;
 
     let code = error::code_of(&response);
@@ -75,27 +95,75 @@ pub(super) async fn around(State(face): State<Shared>, mut request: Request, nex
     let route = route.as_ref().map_or("none", MatchedPath::as_str);
     let status = response.status().as_u16();
     face.app.metrics.request(method, route, status, began.elapsed());
+    if let Some(code) = code {
+        face.app.metrics.error(code);
+    }
     log(&span, method, route, status, code, began);
     response
 }
 
 /// Whatever becomes of the handler, there is an answer.
-async fn handle(face: &Shared, request: Request, next: Next) -> Response {
+async fn handle(face: &Shared, mut request: Request, next: Next) -> Response {
+    let clock = BodyClock::default();
+    if !request.body().is_end_stream() {
+        request.extensions_mut().insert(clock.clone());
+    }
     // What a handler was doing is dropped with it; what it shares with others is whole after a panic.
     let handled = AssertUnwindSafe(next.run(request)).catch_unwind();
-    match timeout(face.app.config.http.request_timeout, handled).await {
+    match in_time(face.app.config.http.request_timeout, &clock, handled).await {
         Ok(Ok(response)) => response,
         Ok(Err(_)) => {
             tracing::error!("a handler panicked");
             ApiError::internal().into_response()
         }
-        Err(_) => ApiError::timed_out().into_response(),
+        Err(TooLate) => ApiError::timed_out().into_response(),
+    }
+}
+
+/// The time of a handler is over.
+struct TooLate;
+
+/// A future's end, if it comes within a time from which waits for the body are left out: those have limits of their own,
+/// and a large image over a poor link takes longer than a handler may.
+async fn in_time<T>(limit: Duration, clock: &BodyClock, handled: impl Future<Output = T>) -> Result<T, TooLate> {
+    let mut handled = pin!(handled);
+    let began = Deadline::now();
+    let mut end = began + limit;
+    loop {
+        if let Ok(done) = timeout_at(end, handled.as_mut()).await {
+            return Ok(done);
+        }
+        let now = Deadline::now();
+        end = began + limit + clock.waited();
+        if end <= now {
+            return Err(TooLate);
+        }
+        // While the body is waited for, what is left to the handler may be next to nothing.
+        end = end.max(now + LEAST_STEP);
+    }
+}
+
+fn shape_of(request: &Request) -> Shape {
+    if legacy::PATHS.contains(&request.uri().path()) {
+        Shape::Detail
+    } else if wants_problem(request.headers()) {
+        Shape::Problem
+    } else {
+        Shape::Json
     }
 }
 
 /// Only who asks for problems gets them: a wildcard is no such wish.
 fn wants_problem(headers: &HeaderMap) -> bool {
     accept::names(headers, PROBLEM) && accept::best(headers, &[PROBLEM, "application/json"]) == Some(0)
+}
+
+/// An answer that no request has led to the router for, as if one had.
+pub(super) fn finished(mut response: Response) -> Response {
+    let id = RequestId::of(&HeaderMap::new());
+    error::reshape(&mut response, Shape::Json, id.as_str());
+    add_headers(response.headers_mut(), &id);
+    response
 }
 
 fn add_headers(headers: &mut HeaderMap, id: &RequestId) {
@@ -110,10 +178,9 @@ fn add_headers(headers: &mut HeaderMap, id: &RequestId) {
 fn log(span: &Span, method: &str, route: &str, status: u16, code: Option<&str>, began: Instant) {
     let _entered = span.enter();
     let ms = began.elapsed().as_secs_f64() * 1000.0;
-    // Refusals for load come by the thousand, and are counted.
-    if status == 503 {
+    if code.is_some_and(|code| FOR_LOAD.contains(&code)) {
         tracing::debug!(method, route, status, code, ms, "refused");
-    } else if status >= 500 {
+    } else if status >= 500 && code.is_some() {
         tracing::warn!(method, route, status, code, ms, "answered");
     } else if QUIET_ROUTES.iter().any(|quiet| route.ends_with(quiet)) {
         tracing::debug!(method, route, status, code, ms, "answered");

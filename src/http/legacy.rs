@@ -1,12 +1,11 @@
 //! The two routes that today's SpineLift app calls: an image in, its mesh out, errors as `{"detail"}`.
 
 use axum::Json;
-use axum::extract::{Request, State};
-use axum::middleware::Next;
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
-use super::error::{self, ApiError, Shape};
+use super::error::ApiError;
 use super::extract::Submission;
 use super::face::Shared;
 use super::generate::{Image, read_image};
@@ -15,6 +14,9 @@ use super::schema::{LegacyForm, LegacyRequest, LegacyResult};
 use crate::compute::Task;
 use crate::export::Format;
 use crate::mesh::parameters::PARAMETERS;
+
+/// Their paths. Errors there are `{"detail"}` whatever `Accept` says and wherever they come from: the app reads no other.
+pub(super) const PATHS: [&str; 2] = ["/api/generate_mesh", "/api/generate_mesh_from_file"];
 
 /// What the app reads of a mesh.
 const PARTS: [&str; 5] = ["vertices", "triangles", "uvs", "bounds", "metadata"];
@@ -69,11 +71,4 @@ fn gather_parameters(fields: &mut Map<String, Value>) -> Map<String, Value> {
     let at_the_top = PARAMETERS.iter().filter_map(|row| fields.remove_entry(row.name));
     parameters.extend(at_the_top);
     parameters
-}
-
-/// The middleware around these routes: their errors are `{"detail"}`, whatever `Accept` says.
-pub(super) async fn detail_errors(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    error::reshape(&mut response, Shape::Detail, "");
-    response
 }

@@ -20,6 +20,7 @@ mod json;
 mod layers;
 mod legacy;
 mod openapi;
+mod origin;
 mod preview;
 mod request;
 mod result;
@@ -37,7 +38,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::header::CONTENT_SECURITY_POLICY;
 use axum::http::{HeaderValue, Method, StatusCode};
-use axum::middleware::{from_fn, from_fn_with_state, map_response};
+use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use utoipa::OpenApi;
@@ -47,7 +48,7 @@ use utoipa_swagger_ui::SwaggerUi;
 
 use crate::app::App;
 use crate::config::Role;
-use body::{BodyGuard, BodyLimits, limit_body};
+use body::{BodyGuard, BodyLimits, UploadMemory, limit_body};
 use codes::Code;
 use error::ApiError;
 use face::{Face, Shared};
@@ -68,7 +69,7 @@ pub fn router(app: App) -> Router {
         .merge(legacy(&face))
         .merge(machines());
     let (routes, document) = described.split_for_parts();
-    face.set_document(&openapi::complete(&document));
+    face.set_document(&openapi::complete(&document, face.public_path()));
     if face.app.config.role == Role::Worker {
         return surrounded(machines().split_for_parts().0, face);
     }
@@ -84,12 +85,14 @@ fn machines() -> OpenApiRouter<Shared> {
 /// Routes with what surrounds them all.
 fn surrounded(routes: Router<Shared>, face: Shared) -> Router {
     let limits = BodyLimits::up_to(face.app.config.http.max_request_bytes);
+    let memory = UploadMemory::new(face.app.config.http.upload_memory_bytes, Arc::clone(&face.app.metrics));
     routes
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         // The guard's limit is the one that counts.
         .layer(DefaultBodyLimit::disable())
-        .layer(from_fn_with_state(BodyGuard { limits, refuse: error::refuse_body }, limit_body))
+        .layer(from_fn_with_state(Arc::clone(&face), origin::refuse_foreign_pages))
+        .layer(from_fn_with_state(BodyGuard { limits, memory, refuse: error::refuse_body }, limit_body))
         .layer(from_fn_with_state(Arc::clone(&face), layers::around))
         .with_state(face)
 }
@@ -126,7 +129,6 @@ fn legacy(face: &Shared) -> OpenApiRouter<Shared> {
         .route_layer(from_fn_with_state(Arc::clone(face), layers::refuse_when_busy))
         .route_layer(from_fn_with_state(Arc::clone(face), layers::refuse_when_draining))
         .route_layer(from_fn_with_state(Arc::clone(face), auth::require_key))
-        .route_layer(from_fn(legacy::detail_errors))
 }
 
 /// The documentation's page. Its assets are in the program, and nothing of it asks another host.
@@ -143,7 +145,7 @@ async fn allow_docs(mut response: Response) -> Response {
 /// The answer to a connection beyond the cap, for [`server::Server::busy`].
 #[must_use]
 pub fn too_many_connections() -> Response {
-    error::too_many_connections()
+    layers::finished(error::too_many_connections())
 }
 
 async fn no_route() -> ApiError {

@@ -34,14 +34,20 @@ use crate::mesh::parameters::{PARAMETERS, Parameter};
 pub(super) struct Document;
 
 /// Any route of the API.
-const ANY: &[Code] = &[Code::Unauthorized, Code::RequestTimeout, Code::Failure(F::Internal)];
+const ANY: &[Code] = &[
+    Code::MalformedRequest,
+    Code::Unauthorized,
+    Code::OriginNotAllowed,
+    Code::RequestTimeout,
+    Code::Failure(F::Internal),
+];
 
 /// Any route that asks the store.
 const STORED: &[Code] = &[Code::StorageUnavailable];
 
 /// Any route with a body.
 const BODY: &[Code] = &[
-    Code::MalformedRequest,
+    Code::Overloaded,
     Code::RequestTooLarge,
     Code::RequestTooSlow,
     Code::UnsupportedMediaType,
@@ -61,7 +67,6 @@ const ENGINE: &[Code] = &[
     Code::Failure(F::ContourExtractionFailed),
     Code::Failure(F::TriangulationFailed),
     Code::Failure(F::MeshTooLarge),
-    Code::Overloaded,
 ];
 
 /// Any route that fetches an image.
@@ -76,9 +81,9 @@ const FETCH: &[Code] = &[
 /// What each operation may refuse with. The tests hold every answer against the document made of this.
 const ERRORS: &[(&str, &[&[Code]])] = &[
     ("generate", &[ANY, STORED, BODY, SUBMIT]),
-    ("status", &[ANY, STORED, &[Code::JobNotFound, Code::ValidationFailed]]),
+    ("status", &[ANY, STORED, &[Code::JobNotFound, Code::ValidationFailed, Code::Overloaded]]),
     ("result", &[ANY, STORED, ENGINE, RESULT]),
-    ("events", &[ANY, STORED, &[Code::JobNotFound]]),
+    ("events", &[ANY, STORED, &[Code::JobNotFound, Code::Overloaded]]),
     ("cancel", &[ANY, STORED, &[Code::JobNotFound]]),
     ("jobs", &[ANY, STORED, &[Code::ValidationFailed]]),
     ("preview", &[ANY, BODY, ENGINE, &[Code::NotAcceptable]]),
@@ -93,6 +98,7 @@ const ERRORS: &[(&str, &[&[Code]])] = &[
 
 /// A result that is not there, or not as it is wanted.
 const RESULT: &[Code] = &[
+    Code::Overloaded,
     Code::JobNotFound,
     Code::ResultExpired,
     Code::JobNotCompleted,
@@ -104,12 +110,17 @@ const RESULT: &[Code] = &[
 ];
 
 /// Completes the routes' own document.
-pub(super) fn complete(routes: &utoipa::openapi::OpenApi) -> Value {
+///
+/// Paths are under `public_path` where callers reach the service through a proxy that takes it away.
+pub(super) fn complete(routes: &utoipa::openapi::OpenApi, public_path: &str) -> Value {
     let mut document = serde_json::to_value(routes).unwrap_or_default();
     if let Some(paths) = document["paths"].as_object_mut() {
         for operation in paths.values_mut().filter_map(Value::as_object_mut).flat_map(|item| item.values_mut()) {
             complete_operation(operation);
         }
+    }
+    if !public_path.is_empty() {
+        document["servers"] = json!([{ "url": public_path }]);
     }
     document["components"]["securitySchemes"] = json!({
         "key": { "type": "http", "scheme": "bearer", "description": "Needed where the service has API keys" }

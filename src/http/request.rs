@@ -21,6 +21,9 @@ const LONGEST_ECHO: usize = 60;
 /// Longest Idempotency-Key, bytes.
 const LONGEST_KEY: usize = 255;
 
+/// Most names among the parameters. There are nine; each unknown one is compared with them all for its warning.
+const MOST_NAMES: usize = 100;
+
 /// Most unknown fields that are named in a warning.
 const MOST_UNKNOWN: usize = 10;
 
@@ -86,6 +89,10 @@ impl Reader {
 
     /// Parameters from an object.
     pub(super) fn parameters_of(&mut self, given: &Value) -> Parameters {
+        if given.as_object().is_some_and(|given| given.len() > MOST_NAMES) {
+            self.refuse("parameters", given, format_args!("an object of at most {MOST_NAMES} names"));
+            return Parameters::default();
+        }
         match MeshParameters::from_json(given) {
             Ok(read) => read,
             Err(mesh::Error::Parameters(violations)) => {

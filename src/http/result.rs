@@ -1,12 +1,15 @@
 //! `GET /mesh/{job_id}/result`: the mesh as it was stored, or drawn from it on demand.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::extract::State;
-use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, VARY};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, VARY};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use chrono::Utc;
 use serde_json::json;
 
 use super::auth::Owner;
@@ -23,8 +26,8 @@ use crate::export::{ENGINE_VERSION, FORMATS, Format};
 use crate::job::{Failure, FailureCode, JobState, MeshRequest};
 use crate::store::{Job, JobResult};
 
-/// A result never changes under its URL.
-const FOREVER: HeaderValue = HeaderValue::from_static("private, max-age=31536000, immutable");
+/// A drawing changes with the program that draws it, so that it is asked for again; its ETag makes that cheap.
+const ASK_AGAIN: HeaderValue = HeaderValue::from_static("private, no-cache");
 
 /// When to ask again for the result of a job under way; most take less.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -46,7 +49,7 @@ const PICTURE_POLICY: HeaderValue =
     ),
     responses(
         (status = 200, description = "The mesh", content((MeshFile = "application/json"), (String = "image/svg+xml"), (Vec<u8> = "image/png")),
-            headers(("ETag" = String, description = "The result's digest"), ("Cache-Control" = String, description = "Immutable"))),
+            headers(("ETag" = String, description = "The result's digest"), ("Cache-Control" = String, description = "How long it is kept"))),
         (status = 304, description = "The caller has it"),
     ),
 )]
@@ -54,6 +57,7 @@ pub(super) async fn result(
     State(face): State<Shared>,
     owner: Owner,
     PathId(id): PathId,
+    method: Method,
     headers: HeaderMap,
     mut query: Query,
 ) -> Result<Response, ApiError> {
@@ -63,16 +67,35 @@ pub(super) async fn result(
     let tag = tag(result, format);
     let mut response = if etag::matches(&headers, &tag) {
         StatusCode::NOT_MODIFIED.into_response()
+    } else if method == Method::HEAD && !is_stored(format) {
+        // Its length is not known before it is drawn, and who asks for the head does not want that.
+        without_body(format)
     } else {
         written(format, bytes(&face, &job, result, format).await?)
     };
     let to_add = response.headers_mut();
-    to_add.insert(CACHE_CONTROL, FOREVER);
-    to_add.insert(VARY, HeaderValue::from_static("accept"));
+    to_add.insert(CACHE_CONTROL, if is_stored(format) { while_kept(&face, &job) } else { ASK_AGAIN });
+    to_add.insert(VARY, HeaderValue::from_static("accept, authorization"));
     if let Ok(tag) = HeaderValue::try_from(tag) {
         to_add.insert(ETAG, tag);
     }
     Ok(response)
+}
+
+/// What is stored never changes under its URL, and is there for as long as its job is kept.
+fn while_kept(face: &Face, job: &Job) -> HeaderValue {
+    let kept = i64::try_from(face.app.config.jobs.result_ttl.as_secs()).unwrap_or(i64::MAX);
+    let finished = job.finished_at_ms.unwrap_or(job.updated_at_ms) / 1000;
+    let left = finished.saturating_add(kept).saturating_sub(Utc::now().timestamp()).max(0);
+    HeaderValue::try_from(format!("private, max-age={left}, immutable")).unwrap_or(ASK_AGAIN)
+}
+
+/// The head of a drawing; a stream, so that nothing makes up a length for it.
+fn without_body(format: &Format) -> Response {
+    let mut response = written(format, Bytes::new());
+    *response.body_mut() = Body::from_stream(futures_util::stream::empty::<Result<Bytes, Infallible>>());
+    response.headers_mut().remove(CONTENT_LENGTH);
+    response
 }
 
 /// A result as a response.
@@ -147,6 +170,8 @@ async fn bytes(face: &Face, job: &Job, result: &JobResult, format: &'static Form
         return Ok(face.app.blobs.get(&result.hash).await?);
     }
     let request = MeshRequest::from_json(&job.request)?;
+    // Refused before a large image is read that nobody would have time for.
+    face.expect_room()?;
     let image = face.app.blobs.get(&result.source_hash).await?;
     let task = Task { image, parameters: request.parameters, warnings: request.warnings, format };
     Ok(face.compute(task).await?.bytes)

@@ -57,8 +57,8 @@ const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);
 /// next call would fail at once. Existing connections go on and end meanwhile.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Paths that are answered beyond the cap.
-const HEALTH_PATHS: [&str; 2] = ["/health", "/ready"];
+/// Paths that are answered beyond the cap: a flood is when its metrics are wanted.
+const HEALTH_PATHS: [&str; 3] = ["/health", "/ready", "/metrics"];
 
 /// What one server allows its callers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -225,6 +225,7 @@ impl Connection {
     }
 
     async fn answer(self, mut request: Request<Incoming>, unread: UnreadBody) -> Response {
+        unread.begin_anew();
         if self.beyond_cap && !is_health(&request) {
             self.server.metrics.rejected("connections");
             unread.leave();

@@ -28,6 +28,11 @@ impl UnreadBody {
         self.0.store(true, Ordering::Relaxed);
     }
 
+    /// The next request of the connection has come, so that the body before it is no longer on its way.
+    pub(super) fn begin_anew(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+
     fn is_left(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }

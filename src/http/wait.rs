@@ -6,7 +6,7 @@ use axum::http::HeaderMap;
 use tokio::time::{Instant, timeout_at};
 
 use super::error::ApiError;
-use super::face::Face;
+use super::face::{Face, Place};
 use crate::store::Job;
 
 /// How often the job is looked at while no signal comes. Signals may be lost, or be another node's.
@@ -23,6 +23,7 @@ pub(super) async fn until(
     face: &Face,
     mut job: Job,
     seconds: u64,
+    _place: &Place,
     enough: impl Fn(&Job) -> bool,
 ) -> Result<Job, ApiError> {
     let patience = Duration::from_secs(seconds);

@@ -21,7 +21,7 @@ pub enum InvalidJobId {
     #[error("must be 1 to 64 of A-Z a-z 0-9 _ -")]
     Form,
     /// A word of ours.
-    #[error("must not be one of generate, preview, batch, jobs, which are routes")]
+    #[error("must be another word than generate, preview, batch and jobs, which are routes")]
     RouteWord,
 }
 

@@ -59,7 +59,7 @@ async fn a_results_link_needs_no_key() {
     let ask = as_rails(Ask::post(format!("{MESH}/generate")).form(&parts)).header("prefer", "wait=30");
     let status = service.send(ask).await.expect(200).json();
     let url = status["result_url"].as_str().unwrap();
-    let path = url.strip_prefix("http://mesh.test").unwrap().to_owned();
+    let path = url.strip_prefix("http://mesh.localhost").unwrap().to_owned();
     let fetch = async |path: &str| -> Answer { service.get(path).await };
     fetch(&path).await.expect(200);
     fetch(&format!("{path}&format=svg")).await.expect(200);
@@ -69,4 +69,49 @@ async fn a_results_link_needs_no_key() {
     fetch(&path.replace("expires=", "expires=9")).await.refused(401, "UNAUTHORIZED");
     fetch(&path.replace("/result", "/status")).await.refused(401, "UNAUTHORIZED");
     fetch(path.split('?').next().unwrap()).await.refused(401, "UNAUTHORIZED");
+}
+
+#[tokio::test]
+async fn a_page_of_another_site_may_not_call_where_there_are_no_keys() {
+    let service = Service::without_workers(|config| {
+        config.dev = false;
+        config.http.public_url = Some("https://mesh.example/lift".into());
+    })
+    .await;
+    let preview = || Ask::post(format!("{MESH}/preview")).body(star());
+    let from = |origin: &str| service.send(preview().header("origin", origin));
+    for foreign in ["https://evil.example", "null", "", "https://mesh.example.evil.example", "http://localhost"] {
+        from(foreign).await.refused(403, "ORIGIN_NOT_ALLOWED");
+    }
+    for own in ["https://mesh.example", "http://mesh.localhost", "http://mesh.localhost:8000"] {
+        from(own).await.expect(200);
+    }
+    service.send(preview()).await.expect(200);
+    // Whoever has keys has let in whom it wanted.
+    let service = Service::with_keys().await;
+    service.send(as_rails(preview().header("origin", "https://evil.example"))).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_developers_service_is_called_by_the_names_of_its_machine() {
+    let service = Service::without_workers(|_| {}).await;
+    let jobs = |host: &str| service.send(Ask::get(format!("{MESH}/jobs")).header("host", host));
+    for foreign in ["evil.example", "evil.example:8000", "10.0.0.1", "a b"] {
+        jobs(foreign).await.refused(403, "ORIGIN_NOT_ALLOWED");
+    }
+    for own in ["localhost:8000", "127.0.0.1", "[::1]:8000", "app.localhost"] {
+        jobs(own).await.expect(200);
+    }
+    service.send(Ask::get("/health").header("host", "evil.example")).await.expect(200);
+    let twice = Ask::get(format!("{MESH}/jobs")).header("host", "localhost").header("host", "evil.example");
+    service.send(twice).await.refused(400, "MALFORMED_REQUEST");
+}
+
+#[tokio::test]
+async fn a_wrong_key_is_told_from_none() {
+    let service = Service::with_keys().await;
+    let jobs = || Ask::get(format!("{MESH}/jobs"));
+    assert!(service.send(jobs()).await.text().contains("needs an API key"));
+    assert!(service.send(jobs().header("authorization", "Bearer x")).await.text().contains("key is not known"));
+    assert!(service.send(jobs().header("authorization", "Basic x")).await.text().contains("must be `Bearer KEY`"));
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::service::{MESH, Service, image, star};
+use crate::service::{MESH, Service, image, request, star};
 use crate::wire::Ask;
 
 fn batch() -> String {
@@ -86,6 +86,55 @@ async fn a_batch_sent_twice_is_one_batch() {
     assert_eq!(first.json()["batch_id"], second.json()["batch_id"]);
     assert_eq!(first.json()["jobs"], second.json()["jobs"]);
     assert_eq!(second.header("idempotent-replayed"), Some("true"));
+}
+
+#[tokio::test]
+async fn a_changed_batch_is_not_the_one_of_its_key() {
+    let service = Service::without_workers(|_| {}).await;
+    let ask = |urls: &[&str]| {
+        let body = json!({ "image_urls": urls });
+        service.send(Ask::post(batch()).json(&body).header("idempotency-key", "night-run"))
+    };
+    let [a, b, c] = ["a", "b", "c"].map(|name| format!("http://127.0.0.1:9/{name}.png"));
+    ask(&[&a, &b]).await.expect(202);
+    // What begins like the first, and what is longer or shorter, is another batch all the same.
+    for other in [&[&a[..], &c][..], &[&a, &b, &c], &[&a]] {
+        ask(other).await.refused(422, "IDEMPOTENCY_KEY_REUSED");
+    }
+    // Where none of its images is in the place of one of the first, too.
+    let shifted = ask(&["ftp://a/", "ftp://b/", &c]).await.expect(422);
+    assert_eq!(shifted.json()["error"]["details"]["jobs"][2]["error"]["code"], "IDEMPOTENCY_KEY_REUSED");
+    ask(&[&a, &b]).await.expect(202);
+}
+
+#[tokio::test]
+async fn a_batch_of_jobs_that_are_there_names_the_batch_that_is() {
+    let service = Service::without_workers(|_| {}).await;
+    let body = json!({ "images": [request("a"), request("b")] });
+    let first = service.post(&batch(), &body).await.expect(202);
+    let second = service.post(&batch(), &body).await.expect(202);
+    assert_eq!(second.json()["batch_id"], first.json()["batch_id"]);
+    service.get(second.header("location").unwrap()).await.expect(200);
+    // With a new job there is a new batch, and each job says its own.
+    let body = json!({ "images": [request("a"), request("c")] });
+    let mixed = service.post(&batch(), &body).await.expect(202).json();
+    assert_eq!(mixed["jobs"][0]["batch_id"], first.json()["batch_id"]);
+    assert_eq!(mixed["jobs"][1]["batch_id"], mixed["batch_id"]);
+    assert_ne!(mixed["batch_id"], first.json()["batch_id"]);
+    // A job that belongs to no batch makes none.
+    service.post(&format!("{MESH}/generate"), &request("d")).await.expect(202);
+    let none = service.post(&batch(), &json!({ "images": [request("d")] })).await.expect(202);
+    assert_eq!((&none.json()["batch_id"], none.header("location")), (&json!(null), None));
+}
+
+#[tokio::test]
+async fn too_many_images_are_refused_by_their_number() {
+    let service = Service::without_workers(|_| {}).await;
+    let images = |count: usize| json!({ "images": vec![0; count] });
+    let refused = service.post(&batch(), &images(90_000)).await;
+    refused.refused(422, "VALIDATION_FAILED");
+    assert!(refused.body.len() < 1000, "{}", refused.body.len());
+    service.post(&batch(), &images(110_000)).await.refused(400, "MALFORMED_REQUEST");
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Event streams.
 
+use std::time::{Duration, Instant};
+
 use serde_json::Value;
 
 use crate::service::{MESH, Service, eventually, request};
@@ -84,7 +86,7 @@ async fn a_stream_goes_on_over_an_earlier_end() {
 
 #[tokio::test]
 async fn a_thousand_listeners_cost_little_and_all_hear_the_end() {
-    let service = Service::without_workers(|config| config.http.max_connections = 2000).await;
+    let service = Service::without_workers(|config| config.http.max_connections = 4000).await;
     service.post(&format!("{MESH}/generate"), &request("a")).await.expect(202);
     let listeners: Vec<_> = (0..1000).map(|_| tokio::spawn(service.send(Ask::get(path())))).collect();
     let answered =
@@ -106,4 +108,33 @@ async fn a_stop_ends_a_stream() {
     eventually("it listens", async || service.metric(answered) >= 1.0).await;
     service.app.drain();
     assert_eq!(events(&stream.await.unwrap()).len(), 1);
+}
+
+#[tokio::test]
+async fn a_stream_ends_with_the_time_of_a_request() {
+    let service = Service::without_workers(|config| config.http.request_timeout = Duration::from_secs(1)).await;
+    service.post(&format!("{MESH}/generate"), &request("a")).await.expect(202);
+    let began = Instant::now();
+    let answer = service.get(path()).await.expect(200);
+    assert_eq!(events(&answer).len(), 1);
+    assert!(began.elapsed() >= Duration::from_millis(900), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn those_who_wait_leave_connections_to_others() {
+    let service = Service::without_workers(|config| config.http.max_connections = 2).await;
+    service.post(&format!("{MESH}/generate"), &request("a")).await.expect(202);
+    let mut stream = Ask::get(path()).open(service.address).await;
+    stream.line().await;
+    for waiting in [path(), format!("{MESH}/a/status?wait=60")] {
+        let refused = service.get(waiting).await;
+        refused.refused(503, "OVERLOADED");
+        assert!(refused.header("retry-after").is_some());
+    }
+    // What is only preferred is left out.
+    let ask = Ask::post(format!("{MESH}/generate")).json(&request("b")).header("prefer", "wait=60");
+    service.send(ask).await.expect(202);
+    drop(stream);
+    eventually("the place is free again", async || service.get(format!("{MESH}/a/status?wait=1")).await.status == 200)
+        .await;
 }

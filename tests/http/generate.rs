@@ -24,7 +24,7 @@ async fn a_job_is_accepted_and_its_status_is_where_it_says() {
     assert_eq!(accepted.header("location"), Some(format!("{MESH}/{id}/status").as_str()));
     let status = service.ended(&id).await;
     assert_eq!(status["progress"], 100);
-    assert_eq!(status["result_url"], format!("http://mesh.test{MESH}/{id}/result"));
+    assert_eq!(status["result_url"], format!("http://mesh.localhost{MESH}/{id}/result"));
     let mesh = service.get(format!("{MESH}/{id}/result")).await.expect(200).json();
     assert_eq!(mesh["metadata"]["parameters"]["detail_factor"], 0.02);
 }
@@ -181,4 +181,38 @@ async fn a_stop_ends_a_wait() {
     .await;
     service.app.drain();
     waiting.await.unwrap().expect(202);
+}
+
+#[tokio::test]
+async fn a_key_with_another_id_is_another_request() {
+    let service = Service::without_workers(|_| {}).await;
+    let ask = |id: &str| service.send(Ask::post(generate()).json(&request(id)).header("idempotency-key", "k"));
+    ask("a").await.expect(202);
+    ask("b").await.refused(422, "IDEMPOTENCY_KEY_REUSED");
+    assert_eq!(ask("a").await.expect(202).header("idempotent-replayed"), Some("true"));
+}
+
+#[tokio::test]
+async fn an_upload_that_is_refused_is_not_written() {
+    let service = Service::without_workers(|config| config.jobs.queue_limit = 1).await;
+    service.post(&generate(), &request("a")).await.expect(202);
+    service.upload("b", &star()).await.refused(503, "QUEUE_FULL");
+    let parts: [(&str, Option<&str>, &[u8]); 1] = [("file", Some("a.png"), &star())];
+    let batch = service.send(Ask::post(format!("{MESH}/batch")).form(&parts)).await;
+    batch.refused(503, "QUEUE_FULL");
+    assert!(!service.folder.path().join("blobs/sha256").exists());
+    assert!(service.metric("spinelift_rejections_total{outcome=\"queue_full\"}") > 1.0);
+}
+
+#[tokio::test]
+async fn an_empty_field_of_a_form_is_absent() {
+    let service = Service::without_workers(|_| {}).await;
+    let parts: [(&str, Option<&str>, &[u8]); 5] = [
+        ("file", Some("a.png"), &star()),
+        ("job_id", None, b""),
+        ("callback_url", None, b""),
+        ("image_url", None, b""),
+        ("detail_factor", None, b""),
+    ];
+    service.send(Ask::post(generate()).form(&parts)).await.expect(202);
 }

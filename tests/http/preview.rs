@@ -54,3 +54,9 @@ async fn what_is_wrong_with_an_image_is_said() {
     of("?binary_threshold=255", &star()).await.refused(422, "CONTOUR_EXTRACTION_FAILED");
     of("?detail_factor=2&alpha_threshold=x", &star()).await.refused(422, "VALIDATION_FAILED");
 }
+
+#[tokio::test]
+async fn an_empty_parameter_is_absent() {
+    let service = Service::without_workers(|_| {}).await;
+    service.send(preview("?detail_factor=&format=").body(star())).await.expect(200);
+}

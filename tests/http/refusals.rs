@@ -67,6 +67,7 @@ async fn every_code_is_met_in_both_shapes() {
 async fn ordinary(met: &mut Met) {
     let service = Service::without_workers(|_| {}).await;
     met.meet(&service, generate().text("{"), "MALFORMED_REQUEST").await;
+    met.meet(&service, generate().header("origin", "https://evil.example"), "ORIGIN_NOT_ALLOWED").await;
     met.meet(&service, Ask::get("/nowhere"), "ROUTE_NOT_FOUND").await;
     met.meet(&service, Ask::get(format!("{MESH}/generate")), "METHOD_NOT_ALLOWED").await;
     met.meet(&service, job("a", "status"), "JOB_NOT_FOUND").await;

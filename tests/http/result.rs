@@ -31,7 +31,7 @@ async fn the_media_type_chooses_and_the_name_wins() {
     let path = format!("{MESH}/a/result");
     let of = async |path: &str, accept: &str| {
         let answer = service.send(Ask::get(path).header("accept", accept)).await.expect(200);
-        assert_eq!(answer.header("vary"), Some("accept"));
+        assert_eq!(answer.header("vary"), Some("accept, authorization"));
         answer.header("content-type").unwrap().to_owned()
     };
     assert_eq!(of(&path, "image/png").await, "image/png");
@@ -46,15 +46,35 @@ async fn the_media_type_chooses_and_the_name_wins() {
 }
 
 #[tokio::test]
-async fn a_result_is_for_ever_and_has_a_head() {
+async fn a_result_may_be_kept_as_long_as_it_is_and_has_a_head() {
     let service = Service::start().await;
     service.completed("a").await;
     let path = format!("{MESH}/a/result");
     let whole = service.get(&path).await.expect(200);
-    assert_eq!(whole.header("cache-control"), Some("private, max-age=31536000, immutable"));
+    // For as long as it is kept: a week, unless set otherwise.
+    let control = whole.header("cache-control").unwrap();
+    let age = control.strip_prefix("private, max-age=").and_then(|rest| rest.strip_suffix(", immutable")).unwrap();
+    assert!((604_700..=604_800).contains(&age.parse::<u64>().unwrap()), "{control}");
+    assert_eq!(whole.header("vary"), Some("accept, authorization"));
     let head = service.send(Ask::new("HEAD", &path)).await.expect(200);
     assert!(head.body.is_empty());
     for name in ["etag", "content-length", "content-type"] {
+        assert_eq!(head.header(name), whole.header(name), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_drawing_is_asked_for_again_and_its_head_costs_no_drawing() {
+    let service = Service::start().await;
+    service.completed("a").await;
+    let path = format!("{MESH}/a/result?format=svg");
+    let whole = service.get(&path).await.expect(200);
+    assert_eq!(whole.header("cache-control"), Some("private, no-cache"));
+    let id = JobId::parse("a").unwrap();
+    let source = service.app.store.job("", &id).await.unwrap().unwrap().result.unwrap().source_hash;
+    service.app.blobs.delete(&source).await.unwrap();
+    let head = service.send(Ask::new("HEAD", &path)).await.expect(200);
+    for name in ["etag", "content-type", "cache-control", "vary"] {
         assert_eq!(head.header(name), whole.header(name), "{name}");
     }
 }

@@ -1,8 +1,12 @@
 //! What every answer has, and the routes about the service itself.
 
-use serde_json::json;
+use std::time::Duration;
 
-use crate::service::{MESH, Service, eventually, image};
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::service::{MESH, Service, eventually, image, request};
 use crate::wire::Ask;
 
 #[tokio::test]
@@ -62,7 +66,7 @@ async fn health_depends_on_nothing_and_readiness_on_everything() {
     let service = Service::without_workers(|config| config.jobs.queue_limit = 1).await;
     let ready = service.get("/ready").await.expect(200).json();
     assert_eq!(ready["checks"], json!({ "database": "ok", "storage": "ok", "queue": "ok", "draining": "ok" }));
-    service.post(&format!("{MESH}/generate"), &crate::service::request("a")).await.expect(202);
+    service.post(&format!("{MESH}/generate"), &request("a")).await.expect(202);
     eventually("the queue is full", async || service.get("/ready").await.json()["checks"]["queue"] == "full").await;
     service.app.drain();
     let stopping = service.get("/ready").await.expect(503).json();
@@ -126,4 +130,66 @@ async fn another_prefix_moves_the_api_alone() {
     let document = service.get("/openapi.json").await.json();
     assert!(document["paths"]["/mesh-api/mesh/generate"].is_object());
     service.get("/health").await.expect(200);
+}
+
+#[tokio::test]
+async fn a_body_may_take_longer_to_come_than_a_request_to_be_handled() {
+    let service = Service::without_workers(|config| config.http.request_timeout = Duration::from_millis(300)).await;
+    let mut stream = TcpStream::connect(service.address).await.unwrap();
+    let body = request("a").to_string();
+    let (first, second) = body.split_at(10);
+    let head = format!(
+        "POST {MESH}/generate HTTP/1.1\r\nhost: mesh.localhost\r\nconnection: close\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{first}",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(900)).await;
+    stream.write_all(second.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");
+}
+
+#[tokio::test]
+async fn refusals_are_counted_by_their_code() {
+    let service = Service::without_workers(|_| {}).await;
+    let lost = "spinelift_errors_total{code=\"STORAGE_UNAVAILABLE\"}";
+    assert!(service.metric(lost) < 0.5);
+    service.app.store.close().await;
+    service.get(format!("{MESH}/a/status")).await.refused(503, "STORAGE_UNAVAILABLE");
+    assert!(service.metric(lost) > 0.5);
+}
+
+#[tokio::test]
+async fn paths_are_as_callers_see_them_behind_a_proxy() {
+    let service = Service::without_workers(|config| {
+        config.http.public_url = Some("https://example.com/lift".into());
+    })
+    .await;
+    let accepted = service.post(&format!("{MESH}/generate"), &request("a")).await.expect(202);
+    assert_eq!(accepted.header("location"), Some("/lift/api/v1/mesh/a/status"));
+    assert_eq!(service.get("/openapi.json").await.json()["servers"], json!([{ "url": "/lift" }]));
+    assert!(service.get("/").await.text().contains("\"https://example.com/lift/api/v1/mesh/preview\""));
+}
+
+#[tokio::test]
+async fn a_queue_that_cannot_be_read_is_not_said_to_be_full() {
+    let service = Service::without_workers(|_| {}).await;
+    service.app.store.close().await;
+    let checks = service.get("/ready").await.expect(503).json()["checks"].clone();
+    assert_eq!((&checks["database"], &checks["queue"]), (&json!("not writable"), &json!("unknown")));
+}
+
+#[tokio::test]
+async fn an_answer_beyond_the_cap_has_what_every_answer_has() {
+    let service = Service::without_workers(|config| config.http.max_connections = 1).await;
+    let _held = TcpStream::connect(service.address).await.unwrap();
+    // It has the one place once another does not.
+    let mut refused = service.get(format!("{MESH}/jobs")).await;
+    while refused.status == 200 {
+        refused = service.get(format!("{MESH}/jobs")).await;
+    }
+    refused.refused(503, "OVERLOADED");
+    assert_eq!(refused.json()["error"]["request_id"].as_str(), refused.header("x-request-id"));
 }

@@ -67,10 +67,13 @@ impl Ask {
     }
 
     fn bytes(&self) -> Vec<u8> {
-        let mut head = format!("{} {} HTTP/1.1\r\nhost: mesh.test\r\nconnection: close\r\n", self.method, self.path);
+        let mut head = format!("{} {} HTTP/1.1\r\nconnection: close\r\n", self.method, self.path);
         let has = |wanted: &str| self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(wanted));
         if !has("content-length") && (!self.body.is_empty() || self.method == "POST") {
             head += &format!("content-length: {}\r\n", self.body.len());
+        }
+        if !has("host") {
+            head += "host: mesh.localhost\r\n";
         }
         for (name, value) in &self.headers {
             head += &format!("{name}: {value}\r\n");

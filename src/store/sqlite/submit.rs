@@ -18,8 +18,16 @@ impl Command for Submit {
 
     async fn run(&self, work: &mut Work) -> Result<Vec<Submitted>> {
         let mut answers = Vec::with_capacity(self.0.len());
+        let mut reused = None;
         for new in &self.0 {
-            answers.push(submit(work, new).await?);
+            let covers = new.idempotency_key.as_ref().and_then(|key| key.covers.as_deref());
+            // A key that covers several jobs is another request's for all of them, or for none.
+            let is_reused = covers.is_some() && covers == reused;
+            let answer = if is_reused { Submitted::KeyReused } else { submit(work, new).await? };
+            if answer == Submitted::KeyReused {
+                reused = covers;
+            }
+            answers.push(answer);
         }
         Ok(answers)
     }
@@ -77,7 +85,7 @@ async fn create(work: &mut Work, new: &NewJob) -> Result<Option<Job>> {
         .bind(&new.batch)
         .bind(&new.callback_url)
         .bind(QUEUED)
-        .bind(&new.idempotency_key)
+        .bind(new.idempotency_key.as_ref().map(|key| &key.text))
         .bind(&new.request_id)
         .fetch_optional(&mut work.db)
         .await?;
@@ -89,8 +97,8 @@ async fn create(work: &mut Work, new: &NewJob) -> Result<Option<Job>> {
         .bind(QUEUED)
         .bind(&new.callback_url)
         .bind(&new.owner)
-        .bind(&new.idempotency_key)
-        .bind(&new.request_hash)
+        .bind(new.idempotency_key.as_ref().map(|key| &key.text))
+        .bind(covered(new))
         .execute(&mut work.db)
         .await?;
     work.effects.queue_growth += 1;
@@ -121,6 +129,11 @@ fn created(new: &NewJob, key: JobKey, now_ms: i64) -> Job {
     }
 }
 
+/// What must be the same in a repeat by the idempotency key.
+fn covered(new: &NewJob) -> &str {
+    new.idempotency_key.as_ref().and_then(|key| key.covers.as_deref()).unwrap_or(&new.request_hash)
+}
+
 async fn by_idempotency_key(work: &mut Work, new: &NewJob) -> Result<Option<Submitted>> {
     let Some(key) = &new.idempotency_key else { return Ok(None) };
     let sql = concat!(
@@ -129,10 +142,10 @@ async fn by_idempotency_key(work: &mut Work, new: &NewJob) -> Result<Option<Subm
         " FROM idempotency JOIN jobs ON jobs.key = idempotency.job \
          WHERE idempotency.owner = $1 AND idempotency.key = $2"
     );
-    let row = sqlx::query(sql).bind(&new.owner).bind(key).fetch_optional(&mut work.db).await?;
+    let row = sqlx::query(sql).bind(&new.owner).bind(&key.text).fetch_optional(&mut work.db).await?;
     let Some(row) = row else { return Ok(None) };
     let seen: &str = row.try_get("seen_hash")?;
-    Ok(Some(if seen == new.request_hash { Submitted::Replayed(rows::job(&row)?) } else { Submitted::KeyReused }))
+    Ok(Some(if seen == covered(new) { Submitted::Replayed(rows::job(&row)?) } else { Submitted::KeyReused }))
 }
 
 async fn by_id(work: &mut Work, new: &NewJob) -> Result<Option<(Record, String)>> {
@@ -157,6 +170,6 @@ async fn restart(work: &mut Work, mut record: Record, new: &NewJob) -> Result<Su
 async fn remember(work: &mut Work, job: JobKey, new: &NewJob) -> Result<()> {
     let Some(key) = &new.idempotency_key else { return Ok(()) };
     let sql = "INSERT INTO idempotency (owner, key, job, request_hash) VALUES ($1, $2, $3, $4)";
-    sqlx::query(sql).bind(&new.owner).bind(key).bind(job.0).bind(&new.request_hash).execute(&mut work.db).await?;
+    sqlx::query(sql).bind(&new.owner).bind(&key.text).bind(job.0).bind(covered(new)).execute(&mut work.db).await?;
     Ok(())
 }
