@@ -103,6 +103,7 @@ every_database! {
         a_dead_workers_job_that_was_to_end_is_cancelled,
         a_restart_takes_everything_back_at_once,
         a_restart_counts_deaths_too,
+        a_job_that_a_worker_died_of_runs_alone,
     }
     ending {
         progress_only_grows,
@@ -132,6 +133,8 @@ every_database! {
         an_ended_delivery_is_not_sent_again,
         a_restarted_jobs_progress_is_told_after_its_old_end,
         the_next_callbacks_time_is_known,
+        a_receiver_without_a_turn_is_passed_over,
+        a_later_end_passes_over_an_earlier_one,
     }
     keeping {
         a_list_is_newest_first_and_goes_on_from_its_cursor,

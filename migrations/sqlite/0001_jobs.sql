@@ -85,6 +85,7 @@ CREATE TABLE deliveries (
     sequence       INTEGER NOT NULL, -- of the event; its content is read from there
     is_final       INTEGER NOT NULL CHECK (is_final IN (0, 1)),
     url            TEXT    NOT NULL,
+    host           TEXT    NOT NULL, -- the receiver: host and port of the URL; those that have no turn are passed over
     state          TEXT    NOT NULL CHECK (state IN ('waiting', 'sending', 'delivered', 'given_up', 'superseded')),
     attempts       INTEGER NOT NULL DEFAULT 0,
     due_at_ms      INTEGER NOT NULL,
@@ -98,8 +99,9 @@ CREATE TABLE deliveries (
 CREATE INDEX deliveries_of_job ON deliveries (job, sequence);
 -- At most one progress callback of a job waits. This is what the newest replaces.
 CREATE UNIQUE INDEX deliveries_progress ON deliveries (job) WHERE state = 'waiting' AND is_final = 0;
--- What is due: final callbacks first, the longest due first.
-CREATE INDEX deliveries_due ON deliveries (is_final DESC, due_at_ms, id) WHERE state = 'waiting';
+-- What is due: final callbacks first, the longest due first. With receiver and job in it, those of receivers that have no
+-- turn are passed over unread.
+CREATE INDEX deliveries_due ON deliveries (is_final DESC, due_at_ms, id, host, job) WHERE state = 'waiting';
 -- Callbacks whose sender may have died.
 CREATE INDEX deliveries_leased ON deliveries (lease_until_ms) WHERE state = 'sending';
 

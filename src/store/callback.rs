@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use url::Url;
+
 use super::JobKey;
 use crate::job::{Event, JobId};
 
@@ -31,12 +33,22 @@ pub struct Delivery {
     pub owner: String,
     /// Where it goes.
     pub url: String,
+    /// The receiver, as [`receiver`] names it.
+    pub host: String,
     /// The id of the request that submitted the job.
     pub request_id: String,
     /// What it tells.
     pub event: Event,
     /// How often it has been tried before.
     pub attempts: u32,
+}
+
+/// What counts as one receiver: host and port of the URL, or all of a text that is no URL.
+#[must_use]
+pub fn receiver(url: &str) -> String {
+    let parsed = Url::parse(url).ok();
+    let host = parsed.as_ref().and_then(|url| Some((url.host_str()?, url.port_or_known_default()?)));
+    host.map_or_else(|| url.to_owned(), |(host, port)| format!("{host}:{port}"))
 }
 
 /// One attempt to deliver, for the record.

@@ -28,7 +28,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::Value;
 
-pub use callback::{Attempt, Delivery, DeliveryId, DeliveryOutcome, DeliveryToken};
+pub use callback::{Attempt, Delivery, DeliveryId, DeliveryOutcome, DeliveryToken, receiver};
 pub use error::{Result, StoreError};
 pub use signals::{JobSubscription, Signals};
 
@@ -37,8 +37,8 @@ use crate::job::{Event, Failure, JobId, JobState};
 /// How long a claim or heartbeat is good for.
 pub const LEASE: Duration = Duration::from_secs(30);
 
-/// How long a job waits after the first death of a worker; twice as long after the second. With a reaper every 5 s a job
-/// runs again 36 s after its worker's last heartbeat at the latest.
+/// How long a job waits after the first death of a worker; twice as long after the second. With a lease of 30 s, a reaper
+/// every 4 s and a look at the queue every second, it runs again 36 s after its worker's last heartbeat at the latest.
 pub const DEATH_BACKOFF: Duration = Duration::from_secs(1);
 
 /// Worker deaths after which a job is given up as `WORKER_CRASHED`.
@@ -347,6 +347,8 @@ pub trait Store: Send + Sync + 'static {
     async fn queue(&self) -> Result<Queue>;
 
     /// Leases up to `most` jobs that may start, the longest accepted first, to a worker. `worker` is new with every boot.
+    /// A job that some worker has died of may be why: it waits until this worker holds no other, is the only one claimed,
+    /// and keeps those behind it waiting, so that no innocent job dies beside it.
     async fn claim(&self, worker: &str, most: usize) -> Result<Vec<Claim>>;
 
     /// Extends leases, and answers for each token in order.
@@ -376,8 +378,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Leases up to `most` callbacks that are due, final ones first, then the longest due. Of one job only one is in
     /// flight at a time, so that a receiver gets them in order. A progress event is passed over once a newer one or the
-    /// final one is recorded.
-    async fn claim_deliveries(&self, worker: &str, most: usize) -> Result<Vec<Delivery>>;
+    /// final one is recorded, a final one once a later run of the job has ended. Those to the receivers named in `not_to`
+    /// are left where they are.
+    async fn claim_deliveries(&self, worker: &str, most: usize, not_to: &[String]) -> Result<Vec<Delivery>>;
 
     /// Records an attempt to deliver, and what follows from it.
     async fn delivered(&self, token: DeliveryToken, attempt: Attempt, outcome: DeliveryOutcome) -> Result<Held>;
@@ -385,8 +388,9 @@ pub trait Store: Send + Sync + 'static {
     /// Gives a callback back unsent, due again after a while; it counts as no attempt.
     async fn put_off(&self, token: DeliveryToken, after: Duration) -> Result<Held>;
 
-    /// When the next callback can be claimed, if one is owed: one that is being sent counts with the end of its lease.
-    async fn next_delivery(&self) -> Result<Option<Duration>>;
+    /// When the next callback can be claimed, if one is owed: one that is being sent counts with the end of its lease, one
+    /// to a receiver named in `not_to` does not count.
+    async fn next_delivery(&self, not_to: &[String]) -> Result<Option<Duration>>;
 
     /// Deletes some of what has been kept long enough: how many jobs and cached results. 0 means that nothing is left to
     /// do. A job whose callbacks are still owed is kept.

@@ -93,7 +93,8 @@ impl SqliteStore {
     pub async fn open(options: SqliteOptions) -> Result<Arc<Self>> {
         let SqliteOptions { path, durability, queue_limit, timing } = options;
         let connect = connect_options(&path, durability);
-        let (file, to_open, runtime) = (path.clone(), connect.clone(), Handle::current());
+        let writing = connect.clone().pragma("cache_size", WRITER_CACHE);
+        let (file, to_open, runtime) = (path.clone(), writing.clone(), Handle::current());
         // Locking blocks, and the future of a migration cannot move between threads.
         let opening = tokio::task::spawn_blocking(move || {
             let lock = InstanceLock::take(&file)?;
@@ -101,7 +102,7 @@ impl SqliteStore {
         });
         let (lock, db) = opening.await.map_err(|error| StoreError::File(io::Error::other(error)))??;
         let signals = Arc::new(Signals::default());
-        let writer = Writer::start(connect.clone(), db, lock, Arc::clone(&signals), (queue_limit, timing)).await?;
+        let writer = Writer::start(writing, db, lock, Arc::clone(&signals), (queue_limit, timing)).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             // A reader is a thread of this process: asking each time whether it still lives doubles the cost of a read.
@@ -125,7 +126,6 @@ fn connect_options(path: &Path, durability: Durability) -> SqliteConnectOptions 
         .busy_timeout(BUSY_TIMEOUT)
         .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
         .pragma("journal_size_limit", LONGEST_IDLE_LOG)
-        .pragma("cache_size", WRITER_CACHE)
         .disable_statement_logging()
 }
 
@@ -229,8 +229,9 @@ impl Store for SqliteStore {
         self.writer.write(upkeep::UseCached(cache_key.into())).await
     }
 
-    async fn claim_deliveries(&self, worker: &str, most: usize) -> Result<Vec<Delivery>> {
-        self.writer.write(deliveries::ClaimDeliveries { worker: worker.into(), most }).await
+    async fn claim_deliveries(&self, worker: &str, most: usize, not_to: &[String]) -> Result<Vec<Delivery>> {
+        let not_to = not_to.to_vec();
+        self.writer.write(deliveries::ClaimDeliveries { worker: worker.into(), most, not_to }).await
     }
 
     async fn delivered(&self, token: DeliveryToken, attempt: Attempt, outcome: DeliveryOutcome) -> Result<Held> {
@@ -241,8 +242,8 @@ impl Store for SqliteStore {
         self.writer.write(deliveries::PutOff { token, after }).await
     }
 
-    async fn next_delivery(&self) -> Result<Option<Duration>> {
-        read(reads::next_delivery(&self.readers).await)
+    async fn next_delivery(&self, not_to: &[String]) -> Result<Option<Duration>> {
+        read(reads::next_delivery(&self.readers, not_to).await)
     }
 
     async fn prune(&self, retention: Retention) -> Result<u64> {

@@ -1,14 +1,15 @@
 //! Sends callbacks: signed, within limits, each receiver at its own pace, every attempt recorded.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use chrono::Utc;
+use futures_util::FutureExt;
 use tokio::task::JoinSet;
-use url::{Position, Url};
 
-use super::receivers::{PutOff, Receivers};
+use super::receivers::{Receivers, Unsent};
 use super::shift::{Phase, Shift};
 use crate::crash_point;
 use crate::job::announcement;
@@ -35,6 +36,9 @@ const LOOK: Duration = Duration::from_secs(5);
 /// How long to wait after the store failed.
 const AFTER_ERROR: Duration = Duration::from_secs(1);
 
+/// What the record says of an attempt that was not made.
+const NOT_SENT: &str = "not sent: the receiver does not answer";
+
 /// An attempt that ended: whose, and whether anything was answered.
 struct Sent {
     host: String,
@@ -43,31 +47,35 @@ struct Sent {
 
 /// Sends what is due until everything ends, then waits for what is being sent.
 pub(super) async fn run(shift: Arc<Shift>) {
+    if !shift.has_recovered(Phase::Closing).await {
+        return;
+    }
     let mut receivers = Receivers::default();
     let mut sending = JoinSet::new();
     let mut look_at = Instant::now();
     loop {
-        let mut put_off = PutOff::default();
+        let mut unsent = Unsent::default();
         while sending.len() < IN_FLIGHT {
-            let Some((host, delivery)) = receivers.next() else { break };
-            sending.spawn(deliver(Arc::clone(&shift), host, delivery));
+            let Some(delivery) = receivers.next() else { break };
+            sending.spawn(deliver_contained(Arc::clone(&shift), delivery));
         }
         tokio::select! {
             biased;
             () = shift.until(Phase::Closing) => break,
             Some(sent) = sending.join_next() => if let Ok(Sent { host, answered }) = sent {
-                receivers.done(&host, answered, &mut put_off);
+                receivers.done(&host, answered, &mut unsent);
             },
             () = due(&shift, look_at), if receivers.waiting() < WAITING => {
-                let wait = claim(&shift, &mut receivers, &mut put_off).await;
+                let wait = claim(&shift, &mut receivers, &mut unsent).await;
                 look_at = Instant::now() + wait;
             }
         }
         // A lease outlasts the wait here, a quarter of it, and the longest answer, which is half.
         if let Some(then) = Instant::now().checked_sub(shift.pace.lease / 4) {
-            receivers.claimed_before(then, &mut put_off);
+            receivers.claimed_before(then, &mut unsent);
         }
-        give_back(&shift, put_off).await;
+        receivers.forget_idle(Instant::now());
+        give_back(&shift, unsent).await;
     }
     while sending.join_next().await.is_some() {}
 }
@@ -81,9 +89,9 @@ async fn due(shift: &Shift, look_at: Instant) {
 }
 
 /// Takes in what is due; how long to wait before asking again.
-async fn claim(shift: &Shift, receivers: &mut Receivers, put_off: &mut PutOff) -> Duration {
-    let claimed_at = Instant::now();
-    let deliveries = match shift.app.store.claim_deliveries(&shift.name, IN_FLIGHT).await {
+async fn claim(shift: &Shift, receivers: &mut Receivers, unsent: &mut Unsent) -> Duration {
+    let (claimed_at, not_to) = (Instant::now(), receivers.without_turn());
+    let deliveries = match shift.app.store.claim_deliveries(&shift.name, IN_FLIGHT, &not_to).await {
         Ok(deliveries) => deliveries,
         Err(cause) => {
             tracing::warn!(%cause, "cannot claim callbacks; trying again");
@@ -92,12 +100,13 @@ async fn claim(shift: &Shift, receivers: &mut Receivers, put_off: &mut PutOff) -
     };
     let more = deliveries.len() == IN_FLIGHT;
     for delivery in deliveries {
-        receivers.take(host_of(&delivery.url), claimed_at, delivery, put_off);
+        receivers.take(claimed_at, delivery, unsent);
     }
     if more {
         return Duration::ZERO;
     }
-    match shift.app.store.next_delivery().await {
+    // An attempt that ends is signalled, and gives its receiver a turn.
+    match shift.app.store.next_delivery(&receivers.without_turn()).await {
         Ok(next) => next.unwrap_or(LOOK).min(LOOK),
         Err(cause) => {
             tracing::warn!(%cause, "cannot see when the next callback is due; trying again");
@@ -106,31 +115,44 @@ async fn claim(shift: &Shift, receivers: &mut Receivers, put_off: &mut PutOff) -
     }
 }
 
-/// What counts as one receiver: scheme, host and port.
-fn host_of(url: &str) -> String {
-    Url::parse(url).map_or_else(|_| url.to_owned(), |url| url[..Position::BeforePath].to_owned())
-}
-
 /// Tells the store what is not sent now, all at a time so that the writes share a commit. Where one fails, its lease ends
 /// by itself.
-async fn give_back(shift: &Arc<Shift>, put_off: PutOff) {
+async fn give_back(shift: &Arc<Shift>, unsent: Unsent) {
     let mut writes = JoinSet::new();
-    for (delivery, after) in put_off.0 {
+    for delivery in unsent.put_off {
         let shift = Arc::clone(shift);
         writes.spawn(async move {
-            if let Err(cause) = shift.app.store.put_off(delivery.token, after).await {
+            if let Err(cause) = shift.app.store.put_off(delivery.token, Duration::ZERO).await {
                 tracing::warn!(%cause, "cannot put a callback off; it is due again when its lease ends");
             }
+        });
+    }
+    for delivery in unsent.failed {
+        let shift = Arc::clone(shift);
+        writes.spawn(async move {
+            let attempt = Attempt { status: None, error: Some(NOT_SENT.into()), took: Duration::ZERO };
+            let (outcome, word) = later(&delivery, None);
+            record(&shift, &delivery, attempt, outcome, word).await;
         });
     }
     while writes.join_next().await.is_some() {}
 }
 
-/// One attempt, and its record.
-async fn deliver(shift: Arc<Shift>, host: String, delivery: Delivery) -> Sent {
+/// One attempt. A panic is no answer: its receiver's turn must end with it, and the callback's lease ends by itself.
+async fn deliver_contained(shift: Arc<Shift>, delivery: Delivery) -> Sent {
+    let host = delivery.host.clone();
+    let answered = AssertUnwindSafe(deliver(&shift, delivery)).catch_unwind().await.unwrap_or_else(|_| {
+        tracing::error!("sending a callback panicked");
+        false
+    });
+    Sent { host, answered }
+}
+
+/// One attempt, and its record; whether anything was answered.
+async fn deliver(shift: &Shift, delivery: Delivery) -> bool {
     crash_point::reached("before_callback");
     let began = Instant::now();
-    let answer = send(&shift, &delivery).await;
+    let answer = send(shift, &delivery).await;
     let took = began.elapsed();
     crash_point::reached("after_callback");
     let (outcome, word) = follows(&delivery, &answer);
@@ -143,6 +165,15 @@ async fn deliver(shift: Arc<Shift>, host: String, delivery: Delivery) -> Sent {
         },
         took,
     };
+    if let Err(SendError::Failed(cause)) = &answer {
+        tracing::info!(job = %delivery.job_id, receiver = delivery.host, ?cause, "a callback was not answered");
+    }
+    record(shift, &delivery, attempt, outcome, word).await;
+    !matches!(answer, Err(SendError::TimedOut(_) | SendError::Failed(_)))
+}
+
+/// Writes an attempt down, and counts it.
+async fn record(shift: &Shift, delivery: &Delivery, attempt: Attempt, outcome: DeliveryOutcome, word: &'static str) {
     shift.app.metrics.delivery(word);
     match shift.app.store.delivered(delivery.token, attempt, outcome).await {
         Ok(Held::Yes) => {}
@@ -150,8 +181,6 @@ async fn deliver(shift: Arc<Shift>, host: String, delivery: Delivery) -> Sent {
         // It stays leased, and is sent again under the same id when that ends.
         Err(cause) => tracing::warn!(job = %delivery.job_id, %cause, "cannot record an attempt to call back"),
     }
-    let answered = !matches!(answer, Err(SendError::TimedOut(_) | SendError::Failed(_)));
-    Sent { host, answered }
 }
 
 /// Posts what is told of the event, signed if there are secrets.
@@ -189,6 +218,11 @@ fn follows(delivery: &Delivery, answer: &Result<Answer, SendError>) -> (Delivery
         Ok(answer) => answer.retry_after,
         Err(SendError::TimedOut(_) | SendError::Failed(_)) => None,
     };
+    later(delivery, asked)
+}
+
+/// The next attempt by the schedule, if there is one.
+fn later(delivery: &Delivery, asked: Option<Duration>) -> (DeliveryOutcome, &'static str) {
     let attempts = delivery.attempts.saturating_add(1);
     let backoff = retry::callback_backoff(&message_id(delivery), delivery.event.state.is_final(), attempts, asked);
     backoff.map_or((DeliveryOutcome::GivenUp, "given_up"), |after| (DeliveryOutcome::RetryAfter(after), "retried"))

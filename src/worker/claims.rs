@@ -41,15 +41,14 @@ pub(super) async fn run(shift: Arc<Shift>) {
 
 /// Takes back what an earlier process of this node held, before anything is claimed.
 async fn recover(shift: &Shift) {
-    while !shift.recovered.initialized() {
+    while !shift.is_recovered() {
         match shift.app.store.recover().await {
             Ok(back) => {
                 shift.app.metrics.reaped(back.requeued, back.poisoned);
                 if back != Default::default() {
                     tracing::info!(?back, "took back what an earlier process held");
                 }
-                // Set by nobody else.
-                let _ = shift.recovered.set(());
+                shift.set_recovered();
             }
             Err(cause) => {
                 tracing::warn!(%cause, "cannot take back what an earlier process held; trying again");

@@ -6,6 +6,9 @@ use super::shift::{Phase, Shift};
 
 /// Reaps until everything ends.
 pub(super) async fn run(shift: Arc<Shift>) {
+    if !shift.has_recovered(Phase::Closing).await {
+        return;
+    }
     loop {
         if let Err(cause) = look(&shift).await {
             tracing::warn!(%cause, "cannot look for jobs of dead workers; trying again");

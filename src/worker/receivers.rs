@@ -6,23 +6,21 @@ use std::time::{Duration, Instant};
 use crate::store::Delivery;
 
 /// Callbacks that are sent to one receiver at a time: enough to keep a connection's latency hidden, few enough for a
-/// receiver of one thread.
+/// receiver of one thread. As many in line for it, and no more are asked for.
 const EACH_IN_FLIGHT: usize = 4;
 
-/// Callbacks held here that wait for their receiver's turn: a second or so of a receiver that keeps up.
-const EACH_WAITING: usize = 64;
-
 /// Attempts in a row that brought no answer, after which a receiver counts as down: one is sent at a time to see whether
-/// it is back, and the others are put off.
+/// it is back, and the others fail unsent.
 const DOWN_AFTER: u32 = 5;
 
-/// How long callbacks to a receiver that is down are put off.
-const DOWN_FOR: Duration = Duration::from_secs(30);
+/// Callbacks that are sent at a time to all receivers together whose last attempt brought no answer: a quarter of all,
+/// so that many that hang leave room for those that do not.
+const UNANSWERED_IN_FLIGHT: usize = 16;
 
-/// How long callbacks are put off that a receiver has no turn for yet.
-const BUSY_FOR: Duration = Duration::from_secs(1);
+/// How long a receiver is remembered that did not answer and for whom there is nothing to send.
+const REMEMBERED: Duration = Duration::from_secs(3600);
 
-/// Every receiver for whom something is held here, and those that are down.
+/// Every receiver for whom something is held here, and those that did not answer.
 #[derive(Debug, Default)]
 pub(super) struct Receivers {
     hosts: HashMap<String, Receiver>,
@@ -34,6 +32,7 @@ struct Receiver {
     in_flight: usize,
     waiting: VecDeque<(Instant, Delivery)>,
     unanswered: u32,
+    ended_at: Option<Instant>,
 }
 
 impl Receiver {
@@ -44,11 +43,25 @@ impl Receiver {
     fn may_be_called(&self) -> bool {
         self.in_flight < if self.is_down() { 1 } else { EACH_IN_FLIGHT }
     }
+
+    /// Whether another callback would only wait here, or fail unsent.
+    fn has_no_turn(&self) -> bool {
+        if self.is_down() { self.in_flight + self.waiting.len() > 0 } else { self.waiting.len() >= EACH_IN_FLIGHT }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.in_flight == 0 && self.waiting.is_empty()
+    }
 }
 
-/// Callbacks to be given back to the store unsent, and for how long.
+/// Callbacks that are not sent now.
 #[derive(Debug, Default)]
-pub(super) struct PutOff(pub(super) Vec<(Delivery, Duration)>);
+pub(super) struct Unsent {
+    /// To receivers that are down: each counts as an attempt, or what is owed to them would never end.
+    pub(super) failed: Vec<Delivery>,
+    /// Whose receiver had no turn for them in time; others have nothing to do with it.
+    pub(super) put_off: Vec<Delivery>,
+}
 
 impl Receivers {
     /// How many are held here and not sent.
@@ -56,13 +69,17 @@ impl Receivers {
         self.waiting
     }
 
-    /// Takes a callback in, or puts it off.
-    pub(super) fn take(&mut self, host: String, claimed_at: Instant, delivery: Delivery, put_off: &mut PutOff) {
-        let receiver = self.hosts.entry(host).or_default();
-        if receiver.is_down() && !(receiver.may_be_called() && receiver.waiting.is_empty()) {
-            put_off.0.push((delivery, DOWN_FOR));
-        } else if receiver.waiting.len() >= EACH_WAITING {
-            put_off.0.push((delivery, BUSY_FOR));
+    /// Those for whom nothing is to be asked for now.
+    pub(super) fn without_turn(&self) -> Vec<String> {
+        let hosts = self.hosts.iter().filter(|(_, receiver)| receiver.has_no_turn());
+        hosts.map(|(host, _)| host.clone()).collect()
+    }
+
+    /// Takes a callback in, unless its receiver is down.
+    pub(super) fn take(&mut self, claimed_at: Instant, delivery: Delivery, unsent: &mut Unsent) {
+        let receiver = self.hosts.entry(delivery.host.clone()).or_default();
+        if receiver.is_down() && receiver.has_no_turn() {
+            unsent.failed.push(delivery);
         } else {
             receiver.waiting.push_back((claimed_at, delivery));
             self.waiting += 1;
@@ -70,39 +87,49 @@ impl Receivers {
     }
 
     /// The callback that has waited longest among those whose receiver may be called.
-    pub(super) fn next(&mut self) -> Option<(String, Delivery)> {
-        let ready = self.hosts.iter().filter(|(_, receiver)| receiver.may_be_called());
+    pub(super) fn next(&mut self) -> Option<Delivery> {
+        let of_unanswered = self.hosts.values().filter(|receiver| receiver.unanswered > 0);
+        let room = of_unanswered.map(|receiver| receiver.in_flight).sum::<usize>() < UNANSWERED_IN_FLIGHT;
+        let may = |receiver: &Receiver| receiver.may_be_called() && (room || receiver.unanswered == 0);
+        let ready = self.hosts.iter().filter(|(_, receiver)| may(receiver));
         let oldest = ready.filter_map(|(host, receiver)| Some((receiver.waiting.front()?.0, host)));
         let host = oldest.min()?.1.clone();
         let receiver = self.hosts.get_mut(&host)?;
         let (_, delivery) = receiver.waiting.pop_front()?;
         receiver.in_flight += 1;
         self.waiting -= 1;
-        Some((host, delivery))
+        Some(delivery)
     }
 
-    /// An attempt ended. Where it makes the receiver count as down, what waits for it is put off.
-    pub(super) fn done(&mut self, host: &str, answered: bool, put_off: &mut PutOff) {
+    /// An attempt ended. Where it makes the receiver count as down, what waits for it fails.
+    pub(super) fn done(&mut self, host: &str, answered: bool, unsent: &mut Unsent) {
         let Some(receiver) = self.hosts.get_mut(host) else { return };
         receiver.in_flight = receiver.in_flight.saturating_sub(1);
         receiver.unanswered = if answered { 0 } else { receiver.unanswered.saturating_add(1) };
+        receiver.ended_at = Some(Instant::now());
         if receiver.is_down() {
             self.waiting -= receiver.waiting.len();
-            put_off.0.extend(receiver.waiting.drain(..).map(|(_, delivery)| (delivery, DOWN_FOR)));
+            unsent.failed.extend(receiver.waiting.drain(..).map(|(_, delivery)| delivery));
         }
-        if receiver.in_flight == 0 && receiver.waiting.is_empty() && receiver.unanswered == 0 {
+        if receiver.is_idle() && receiver.unanswered == 0 {
             self.hosts.remove(host);
         }
     }
 
     /// Gives up what was claimed so long ago that its lease would end while it is sent.
-    pub(super) fn claimed_before(&mut self, then: Instant, put_off: &mut PutOff) {
+    pub(super) fn claimed_before(&mut self, then: Instant, unsent: &mut Unsent) {
         for receiver in self.hosts.values_mut() {
             while receiver.waiting.front().is_some_and(|(claimed_at, _)| *claimed_at < then) {
-                put_off.0.extend(receiver.waiting.pop_front().map(|(_, delivery)| (delivery, Duration::ZERO)));
+                unsent.put_off.extend(receiver.waiting.pop_front().map(|(_, delivery)| delivery));
                 self.waiting -= 1;
             }
         }
+    }
+
+    /// Forgets those that have had nothing to be sent for a long time.
+    pub(super) fn forget_idle(&mut self, now: Instant) {
+        let fresh = |at: Instant| now.saturating_duration_since(at) < REMEMBERED;
+        self.hosts.retain(|_, receiver| !receiver.is_idle() || receiver.ended_at.is_some_and(fresh));
     }
 }
 
@@ -112,7 +139,7 @@ mod tests {
     use crate::job::{Event, JobId, JobState};
     use crate::store::{DeliveryId, DeliveryToken, JobKey};
 
-    fn delivery(id: i64) -> Delivery {
+    fn delivery(id: i64, host: &str) -> Delivery {
         let event =
             Event { sequence: 1, at_ms: 0, state: JobState::Completed, progress: 100, message: "".into(), error: None };
         Delivery {
@@ -122,22 +149,23 @@ mod tests {
             owner: String::new(),
             request_id: String::new(),
             url: String::new(),
+            host: host.into(),
             event,
             attempts: 0,
         }
     }
 
-    fn take(receivers: &mut Receivers, host: &str, count: usize) -> PutOff {
-        let mut put_off = PutOff::default();
+    fn take(receivers: &mut Receivers, host: &str, count: usize) -> Unsent {
+        let mut unsent = Unsent::default();
         let now = Instant::now();
         for id in 0..count {
-            receivers.take(host.into(), now, delivery(id as i64), &mut put_off);
+            receivers.take(now, delivery(id as i64, host), &mut unsent);
         }
-        put_off
+        unsent
     }
 
     fn in_flight(receivers: &mut Receivers) -> Vec<String> {
-        std::iter::from_fn(|| receivers.next()).map(|(host, _)| host).collect()
+        std::iter::from_fn(|| receivers.next()).map(|delivery| delivery.host).collect()
     }
 
     #[test]
@@ -148,45 +176,79 @@ mod tests {
         let mut hosts = in_flight(&mut receivers);
         hosts.sort();
         assert_eq!(hosts, ["good", "good", "slow", "slow", "slow", "slow"]);
-        receivers.done("slow", true, &mut PutOff::default());
+        receivers.done("slow", true, &mut Unsent::default());
         assert_eq!(in_flight(&mut receivers), ["slow"]);
         assert_eq!(receivers.waiting(), 15);
     }
 
     #[test]
-    fn a_long_line_is_put_off_for_a_moment() {
+    fn nothing_is_asked_for_while_there_is_a_line() {
         let mut receivers = Receivers::default();
-        let put_off = take(&mut receivers, "slow", EACH_WAITING + 3);
-        assert_eq!(put_off.0.iter().map(|(_, wait)| *wait).collect::<Vec<_>>(), [BUSY_FOR; 3]);
+        take(&mut receivers, "slow", 2 * EACH_IN_FLIGHT);
+        take(&mut receivers, "good", 2);
+        in_flight(&mut receivers);
+        assert_eq!(receivers.without_turn(), ["slow"]);
+        receivers.done("slow", true, &mut Unsent::default());
+        in_flight(&mut receivers);
+        assert!(receivers.without_turn().is_empty());
     }
 
     #[test]
     fn a_receiver_that_is_down_gets_one_at_a_time_until_it_answers() {
         let mut receivers = Receivers::default();
-        let mut put_off = PutOff::default();
+        let mut unsent = Unsent::default();
         take(&mut receivers, "down", 10);
         for _ in 0..DOWN_AFTER {
             assert!(receivers.next().is_some());
-            receivers.done("down", false, &mut put_off);
+            receivers.done("down", false, &mut unsent);
         }
-        assert_eq!(put_off.0.len(), 5);
+        assert_eq!((unsent.failed.len(), unsent.put_off.len()), (5, 0));
         assert_eq!(receivers.waiting(), 0);
-        assert_eq!(take(&mut receivers, "down", 3).0.len(), 2);
+        assert!(receivers.without_turn().is_empty(), "one is to be sent, to see whether it is back");
+        assert_eq!(take(&mut receivers, "down", 3).failed.len(), 2);
         assert_eq!(in_flight(&mut receivers), ["down"]);
-        assert_eq!(take(&mut receivers, "down", 3).0.len(), 3);
-        receivers.done("down", true, &mut put_off);
-        assert_eq!(take(&mut receivers, "down", 3).0.len(), 0);
+        assert_eq!(receivers.without_turn(), ["down"]);
+        assert_eq!(take(&mut receivers, "down", 3).failed.len(), 3);
+        receivers.done("down", true, &mut unsent);
+        assert_eq!(take(&mut receivers, "down", 3).failed.len(), 0);
         assert_eq!(in_flight(&mut receivers).len(), 3);
+    }
+
+    #[test]
+    fn many_that_hang_leave_room_for_those_that_do_not() {
+        let mut receivers = Receivers::default();
+        for number in 0..100 {
+            let host = format!("hanging-{number}");
+            take(&mut receivers, &host, 2);
+            receivers.next();
+            receivers.done(&host, false, &mut Unsent::default());
+        }
+        take(&mut receivers, "good", 3);
+        let hosts = in_flight(&mut receivers);
+        assert_eq!(hosts.iter().filter(|host| host.starts_with("hanging")).count(), UNANSWERED_IN_FLIGHT);
+        assert_eq!(hosts.iter().filter(|host| *host == "good").count(), 3);
     }
 
     #[test]
     fn what_waits_too_long_goes_back_at_once() {
         let mut receivers = Receivers::default();
-        let mut put_off = PutOff::default();
+        let mut unsent = Unsent::default();
         take(&mut receivers, "slow", 6);
         assert_eq!(in_flight(&mut receivers).len(), 4);
-        receivers.claimed_before(Instant::now() + Duration::from_secs(1), &mut put_off);
-        assert_eq!(put_off.0.iter().map(|(_, wait)| *wait).collect::<Vec<_>>(), [Duration::ZERO; 2]);
+        receivers.claimed_before(Instant::now() + Duration::from_secs(1), &mut unsent);
+        assert_eq!((unsent.failed.len(), unsent.put_off.len()), (0, 2));
         assert_eq!(receivers.waiting(), 0);
+    }
+
+    #[test]
+    fn a_receiver_that_nothing_is_sent_to_is_forgotten() {
+        let mut receivers = Receivers::default();
+        take(&mut receivers, "silent", 1);
+        receivers.next();
+        receivers.done("silent", false, &mut Unsent::default());
+        receivers.forget_idle(Instant::now());
+        assert_eq!(receivers.hosts.len(), 1);
+        receivers.forget_idle(Instant::now() + REMEMBERED);
+        assert!(receivers.hosts.is_empty());
     }
 }

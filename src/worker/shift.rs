@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OnceCell, watch};
+use tokio::sync::watch;
 
 use super::Pace;
 use super::held::{Ending, HeldJob, HeldJobs};
@@ -34,8 +34,8 @@ pub(super) struct Shift {
     pub(super) links: ResultLinks,
     pub(super) secrets: Vec<Secret>,
     pub(super) held: Arc<HeldJobs>,
-    /// Set once what an earlier process held has been taken back: to do so again would take this one's own.
-    pub(super) recovered: OnceCell<()>,
+    /// Whether what an earlier process held has been taken back: to do so again would take this one's own.
+    recovered: watch::Sender<bool>,
     phase: watch::Sender<Phase>,
     idle: watch::Sender<bool>,
 }
@@ -49,7 +49,7 @@ impl Shift {
             secrets: secrets.filter_map(|text| Secret::parse(text).ok()).collect(),
             name: uuid::Uuid::now_v7().to_string(),
             held: Arc::default(),
-            recovered: OnceCell::new(),
+            recovered: watch::Sender::default(),
             phase: watch::Sender::default(),
             idle: watch::Sender::default(),
             app,
@@ -57,10 +57,31 @@ impl Shift {
         }
     }
 
-    /// How long after the last heartbeat a job may still be written to: two that fail are noticed while the third
-    /// quarter of the lease lasts, and the rest of it is for clocks that run apart and writes that take long.
+    /// How long after the last heartbeat a job may still be written to. Beats are a third of a lease apart, so this is
+    /// over after two that failed; the last quarter of the lease is for clocks that run apart and writes that take long.
     pub(super) fn lease_good_for(&self) -> Duration {
         self.pace.lease * 3 / 4
+    }
+
+    /// What an earlier process held has been taken back.
+    pub(super) fn set_recovered(&self) {
+        self.recovered.send_replace(true);
+    }
+
+    /// Whether that was done before.
+    pub(super) fn is_recovered(&self) -> bool {
+        *self.recovered.borrow()
+    }
+
+    /// Waits for that, unless the stop comes that far first; whether it did not. What is taken back before would count
+    /// as another death, and what is sent before be sent twice.
+    pub(super) async fn has_recovered(&self, phase: Phase) -> bool {
+        let mut recovered = self.recovered.subscribe();
+        tokio::select! {
+            () = self.until(phase) => false,
+            // The sender lives in `self`, so waiting never fails.
+            _ = recovered.wait_for(|recovered| *recovered) => true,
+        }
     }
 
     pub(super) fn has_come_to(&self, phase: Phase) -> bool {

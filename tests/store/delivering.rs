@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use spinelift::job::JobState;
-use spinelift::store::{Attempt, DeliveryOutcome, Held, Timing};
+use spinelift::job::{FailureCode, JobState};
+use spinelift::store::{Attempt, DeliveryOutcome, Held, NewJob, Timing};
 
 use super::fixture::*;
 
@@ -23,7 +23,7 @@ pub(crate) async fn no_callback_means_no_delivery(backend: &dyn Backend) {
     let token = running(&*store, new_job("a")).await.token;
     store.finish(token, vec![told(10)], completed("a")).await.unwrap();
     none_due(&*store).await;
-    assert_eq!(store.next_delivery().await.unwrap(), None);
+    assert_eq!(store.next_delivery(&[]).await.unwrap(), None);
 }
 
 pub(crate) async fn only_the_newest_progress_waits(backend: &dyn Backend) {
@@ -61,7 +61,7 @@ pub(crate) async fn one_job_has_one_callback_in_flight(backend: &dyn Backend) {
     store.finish(token, vec![], completed("a")).await.unwrap();
     none_due(&*store).await;
     // Not at once, or whoever waits for it would ask without end.
-    assert!(store.next_delivery().await.unwrap().unwrap() > Duration::from_secs(1));
+    assert!(store.next_delivery(&[]).await.unwrap().unwrap() > Duration::from_secs(1));
     store.delivered(first.token, attempt(503), DeliveryOutcome::RetryAfter(Duration::ZERO)).await.unwrap();
     assert_eq!(due(&*store).await.event.state, JobState::Completed);
     none_due(&*store).await;
@@ -75,8 +75,8 @@ pub(crate) async fn final_callbacks_go_first_then_the_longest_due(backend: &dyn 
     for name in ["d", "b"] {
         store.cancel("acme", &id(name)).await.unwrap();
     }
-    let mut told = store.claim_deliveries("sender", 3).await.unwrap();
-    told.extend(store.claim_deliveries("sender", 3).await.unwrap());
+    let mut told = store.claim_deliveries("sender", 3, &[]).await.unwrap();
+    told.extend(store.claim_deliveries("sender", 3, &[]).await.unwrap());
     let order: Vec<&str> = told.iter().map(|delivery| delivery.job_id.as_str()).collect();
     assert_eq!(order, ["d", "b", "a", "c"]);
 }
@@ -110,10 +110,10 @@ pub(crate) async fn a_retry_is_due_after_its_time(backend: &dyn Backend) {
     let refused = Attempt { status: None, error: Some("connection refused".into()), took: Duration::from_millis(3) };
     let later = DeliveryOutcome::RetryAfter(Duration::from_millis(300));
     store.delivered(first.token, refused, later).await.unwrap();
-    let wait = store.next_delivery().await.unwrap().unwrap();
+    let wait = store.next_delivery(&[]).await.unwrap().unwrap();
     assert!(wait <= Duration::from_millis(300), "{wait:?}");
     until("the retry is due", || async {
-        let found = store.claim_deliveries("sender", 10).await.unwrap();
+        let found = store.claim_deliveries("sender", 10, &[]).await.unwrap();
         let Some(again) = found.first() else { return false };
         assert_eq!((&again.event, again.attempts), (&first.event, 1));
         true
@@ -147,9 +147,9 @@ pub(crate) async fn a_callback_put_off_is_due_later_and_has_not_been_tried(backe
     let first = due(&*store).await;
     assert_eq!(store.put_off(first.token, Duration::from_millis(300)).await.unwrap(), Held::Yes);
     assert_eq!(store.put_off(first.token, Duration::ZERO).await.unwrap(), Held::Lost);
-    assert!(store.next_delivery().await.unwrap().unwrap() <= Duration::from_millis(300));
+    assert!(store.next_delivery(&[]).await.unwrap().unwrap() <= Duration::from_millis(300));
     until("it is due again", || async {
-        let found = store.claim_deliveries("sender", 10).await.unwrap();
+        let found = store.claim_deliveries("sender", 10, &[]).await.unwrap();
         let Some(again) = found.first() else { return false };
         assert_eq!((&again.event, again.attempts), (&first.event, 0));
         true
@@ -166,7 +166,7 @@ pub(crate) async fn an_ended_delivery_is_not_sent_again(backend: &dyn Backend) {
         none_due(&*store).await;
         assert_eq!(store.delivered(token, attempt(200), outcome).await.unwrap(), Held::Lost);
     }
-    assert_eq!(store.next_delivery().await.unwrap(), None);
+    assert_eq!(store.next_delivery(&[]).await.unwrap(), None);
 }
 
 pub(crate) async fn a_restarted_jobs_progress_is_told_after_its_old_end(backend: &dyn Backend) {
@@ -186,13 +186,53 @@ pub(crate) async fn the_next_callbacks_time_is_known(backend: &dyn Backend) {
     let lease = Duration::from_secs(20);
     let timing = Timing { lease, ..Timing::default() };
     let store = backend.open(Settings { timing, ..Settings::default() }).await.unwrap();
-    assert_eq!(store.next_delivery().await.unwrap(), None);
+    assert_eq!(store.next_delivery(&[]).await.unwrap(), None);
     created(&*store, with_callback("a")).await;
-    assert_eq!(store.next_delivery().await.unwrap(), Some(Duration::ZERO));
+    assert_eq!(store.next_delivery(&[]).await.unwrap(), Some(Duration::ZERO));
     let token = due(&*store).await.token;
-    let wait = store.next_delivery().await.unwrap().unwrap();
+    let wait = store.next_delivery(&[]).await.unwrap().unwrap();
     assert!(wait > lease / 2 && wait <= lease, "its sender may die: {wait:?}");
     store.delivered(token, attempt(503), DeliveryOutcome::RetryAfter(Duration::from_secs(300))).await.unwrap();
-    let wait = store.next_delivery().await.unwrap().unwrap();
+    let wait = store.next_delivery(&[]).await.unwrap().unwrap();
     assert!(wait > Duration::from_secs(200) && wait <= Duration::from_secs(300), "{wait:?}");
+}
+
+pub(crate) async fn a_receiver_without_a_turn_is_passed_over(backend: &dyn Backend) {
+    let store = open(backend).await;
+    let elsewhere = NewJob { callback_url: Some("http://other.example:8080/x".into()), ..new_job("b") };
+    created(&*store, with_callback("a")).await;
+    created(&*store, elsewhere).await;
+    let (not_to, nobody) =
+        (["example.com:443".to_owned()], ["example.com:443".to_owned(), "other.example:8080".into()]);
+    assert_eq!(store.next_delivery(&nobody).await.unwrap(), None);
+    assert_eq!(store.claim_deliveries("sender", 10, &nobody).await.unwrap(), []);
+    let claimed = store.claim_deliveries("sender", 10, &not_to).await.unwrap();
+    assert_eq!(claimed.iter().map(|delivery| delivery.host.as_str()).collect::<Vec<_>>(), ["other.example:8080"]);
+    store.delivered(claimed[0].token, attempt(200), DeliveryOutcome::Delivered).await.unwrap();
+    assert_eq!(store.next_delivery(&not_to).await.unwrap(), None);
+    assert_eq!(store.next_delivery(&[]).await.unwrap(), Some(Duration::ZERO));
+    assert_eq!(due(&*store).await.job_id, id("a"));
+}
+
+pub(crate) async fn a_later_end_passes_over_an_earlier_one(backend: &dyn Backend) {
+    let store = open(backend).await;
+    for (name, in_flight) in [("waits", false), ("in-flight", true)] {
+        let token = running(&*store, with_callback(name)).await.token;
+        store.finish(token, vec![], failed(FailureCode::SourceTimeout)).await.unwrap();
+        let first = due(&*store).await;
+        let later = DeliveryOutcome::RetryAfter(Duration::ZERO);
+        if !in_flight {
+            store.delivered(first.token, attempt(503), later).await.unwrap();
+        }
+        submit(&*store, with_callback(name)).await;
+        let token = claimed(&*store).await.token;
+        store.finish(token, vec![], completed(name)).await.unwrap();
+        if in_flight {
+            store.delivered(first.token, attempt(503), later).await.unwrap();
+        }
+        let told = due(&*store).await;
+        assert_eq!(told.event.state, JobState::Completed, "{name}");
+        store.delivered(told.token, attempt(200), DeliveryOutcome::Delivered).await.unwrap();
+        none_due(&*store).await;
+    }
 }

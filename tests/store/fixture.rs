@@ -120,13 +120,13 @@ pub(crate) fn attempt(status: u16) -> Attempt {
 
 /// The one callback that is due.
 pub(crate) async fn due(store: &dyn Store) -> Delivery {
-    let mut deliveries = store.claim_deliveries("sender", 10).await.unwrap();
+    let mut deliveries = store.claim_deliveries("sender", 10, &[]).await.unwrap();
     assert_eq!(deliveries.len(), 1, "{deliveries:?}");
     deliveries.remove(0)
 }
 
 pub(crate) async fn none_due(store: &dyn Store) {
-    assert_eq!(store.claim_deliveries("sender", 10).await.unwrap(), []);
+    assert_eq!(store.claim_deliveries("sender", 10, &[]).await.unwrap(), []);
 }
 
 /// What should come at once, or the test fails instead of hanging.

@@ -206,7 +206,8 @@ pub(crate) async fn a_restart_takes_everything_back_at_once(backend: &dyn Backen
     assert_eq!(store.claim("worker", 5).await.unwrap().len(), 1, "only b was queued");
     none_due(&*store).await;
     assert_eq!(store.recover().await.unwrap(), Reaped { requeued: 2, ..Reaped::default() });
-    let claims = store.claim("worker", 5).await.unwrap();
+    let mut claims = store.claim("one", 5).await.unwrap();
+    claims.extend(store.claim("two", 5).await.unwrap());
     assert_eq!(claims.len(), 2);
     assert_eq!(store.progress(stale, vec![told(1)]).await.unwrap(), Held::Lost);
     // What b was told of is passed over by the news of its being taken back.
@@ -223,4 +224,35 @@ pub(crate) async fn a_restart_counts_deaths_too(backend: &dyn Backend) {
     claimed(&*store).await;
     assert_eq!(store.recover().await.unwrap(), Reaped { poisoned: 1, ..Reaped::default() });
     story(&*store, "a").await;
+}
+
+pub(crate) async fn a_job_that_a_worker_died_of_runs_alone(backend: &dyn Backend) {
+    let store = open(backend).await;
+    for name in ["poison", "innocent"] {
+        created(&*store, new_job(name)).await;
+    }
+    assert_eq!(store.claim("dies", 5).await.unwrap().len(), 2);
+    store.recover().await.unwrap();
+    created(&*store, new_job("new")).await;
+    let ids =
+        |claims: &[spinelift::store::Claim]| claims.iter().map(|claim| claim.job.id.to_string()).collect::<Vec<_>>();
+    for name in ["poison", "innocent"] {
+        let claims = store.claim("worker", 5).await.unwrap();
+        assert_eq!(ids(&claims), [name]);
+        assert_eq!(store.claim("worker", 5).await.unwrap(), [], "beside one that may kill it");
+        store.finish(claims[0].token, vec![], completed(name)).await.unwrap();
+    }
+    // What is older than a suspect may run, and what is younger waits for it.
+    created(&*store, new_job("suspect")).await;
+    assert_eq!(ids(&store.claim("dies", 1).await.unwrap()), ["new"]);
+    assert_eq!(ids(&store.claim("dies", 1).await.unwrap()), ["suspect"]);
+    store.recover().await.unwrap();
+    let new = store.claim("worker", 5).await.unwrap().remove(0);
+    store.release(&[new.token]).await.unwrap();
+    created(&*store, new_job("last")).await;
+    let new = store.claim("worker", 5).await.unwrap().remove(0);
+    assert_eq!(new.job.id, id("new"));
+    store.finish(new.token, vec![], completed("new")).await.unwrap();
+    assert_eq!(ids(&store.claim("worker", 5).await.unwrap()), ["suspect"]);
+    assert_eq!(ids(&store.claim("other", 5).await.unwrap()), ["last"]);
 }

@@ -171,7 +171,9 @@ async fn apply(store: &dyn Store, owner: &str, model: &mut Model, step: &Step) {
     match step {
         Step::Submit(name) => submit_one(store, owner, model, NAMES[*name]).await,
         Step::Claim => {
-            let found = store.claim("worker", 1).await.unwrap().pop();
+            // Another worker each time: one that holds jobs would leave those alone that some worker has died of.
+            let worker = format!("worker-{}", model.claims.len());
+            let found = store.claim(&worker, 1).await.unwrap().pop();
             let waiting = model.jobs.values().any(|job| job.state == JobState::Queued);
             assert_eq!(found.is_some(), waiting);
             if let Some(claim) = found {

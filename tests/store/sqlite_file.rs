@@ -119,3 +119,28 @@ async fn a_submission_that_nobody_waits_for_is_whole() {
         story(&*store, &format!("second-{n}")).await;
     }
 }
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_is_in_nobodys_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = options(folder.path().join("jobs.db"));
+    let options = SqliteOptions { timing: short_leases().timing, ..options };
+    let store = SqliteStore::open(options.clone()).await.unwrap();
+    for name in ["queued", "running", "sending", "good"] {
+        created(&*store, if name == "sending" { with_callback(name) } else { new_job(name) }).await;
+    }
+    let connect = sqlx::sqlite::SqliteConnectOptions::new().filename(&options.path);
+    let mut db = sqlx::ConnectOptions::connect(&connect).await.unwrap();
+    let spoil = "UPDATE jobs SET id = id || '/', state = CASE id WHEN 'running' THEN 'running' ELSE 'queued' END, \
+                 lease_until_ms = CASE id WHEN 'running' THEN 0 END WHERE id <> 'good'";
+    sqlx::query(spoil).execute(&mut db).await.unwrap();
+
+    assert_eq!(store.claim_deliveries("sender", 5, &[]).await.unwrap(), []);
+    assert_eq!(store.reap().await.unwrap().requeued, 0);
+    // One at a time, so that a row that is tried again and again would be in the way.
+    until("the good one is claimed", || async { !store.claim("worker", 1).await.unwrap().is_empty() }).await;
+    assert_eq!(store.recover().await.unwrap().requeued, 1);
+    let left = "SELECT count(*) FROM jobs WHERE id LIKE '%/' AND state = 'queued' AND attempt <= 1";
+    let left: i64 = sqlx::query_scalar(left).fetch_one(&mut db).await.unwrap();
+    assert_eq!(left, 3);
+}

@@ -96,8 +96,8 @@ impl Store for Faulty {
         assert!(!self.cache_panics.load(Ordering::SeqCst), "on purpose");
         self.inner.cached(cache_key).await
     }
-    async fn claim_deliveries(&self, worker: &str, most: usize) -> Result<Vec<Delivery>> {
-        self.inner.claim_deliveries(worker, most).await
+    async fn claim_deliveries(&self, worker: &str, most: usize, not_to: &[String]) -> Result<Vec<Delivery>> {
+        self.inner.claim_deliveries(worker, most, not_to).await
     }
     async fn delivered(&self, token: DeliveryToken, attempt: Attempt, outcome: DeliveryOutcome) -> Result<Held> {
         self.inner.delivered(token, attempt, outcome).await
@@ -105,8 +105,8 @@ impl Store for Faulty {
     async fn put_off(&self, token: DeliveryToken, after: Duration) -> Result<Held> {
         self.inner.put_off(token, after).await
     }
-    async fn next_delivery(&self) -> Result<Option<Duration>> {
-        self.inner.next_delivery().await
+    async fn next_delivery(&self, not_to: &[String]) -> Result<Option<Duration>> {
+        self.inner.next_delivery(not_to).await
     }
     async fn prune(&self, retention: Retention) -> Result<u64> {
         self.inner.prune(retention).await

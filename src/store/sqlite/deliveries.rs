@@ -7,21 +7,23 @@ use sqlx::Row;
 
 use super::rows::{self, now};
 use super::writer::{Command, Work};
-use crate::job::JobId;
 use crate::store::record::milliseconds;
-use crate::store::{Attempt, Delivery, DeliveryId, DeliveryOutcome, DeliveryToken, Held, JobKey, Result, StoreError};
+use crate::store::{Attempt, Delivery, DeliveryId, DeliveryOutcome, DeliveryToken, Held, JobKey, Result};
 
 /// Leases callbacks that are due.
 pub(super) struct ClaimDeliveries {
     pub(super) worker: String,
     pub(super) most: usize,
+    pub(super) not_to: Vec<String>,
 }
 
-/// A progress callback that comes back finds a newer one waiting, or the end recorded, and is passed over.
+/// A progress callback that comes back finds a newer one waiting, or the end recorded, and is passed over; a final one
+/// only by the end of a later run.
 macro_rules! back_or_passed_over {
     () => {
-        "state = CASE WHEN is_final = 0 AND EXISTS (SELECT 1 FROM deliveries AS newer WHERE newer.job = deliveries.job \
-         AND newer.sequence > deliveries.sequence AND newer.state <> 'superseded') \
+        "state = CASE WHEN EXISTS (SELECT 1 FROM deliveries AS newer WHERE newer.job = deliveries.job \
+         AND newer.sequence > deliveries.sequence AND newer.state <> 'superseded' \
+         AND newer.is_final >= deliveries.is_final) \
          THEN 'superseded' ELSE 'waiting' END, lease_until_ms = NULL, worker = NULL"
     };
 }
@@ -46,7 +48,8 @@ macro_rules! due {
             $is_final,
             " AND due.due_at_ms <= ",
             now!(),
-            " AND NOT EXISTS (SELECT 1 FROM deliveries AS other WHERE other.job = due.job \
+            " AND due.host NOT IN (SELECT value FROM json_each($4)) \
+             AND NOT EXISTS (SELECT 1 FROM deliveries AS other WHERE other.job = due.job \
              AND (other.state = 'sending' OR other.state = 'waiting' AND other.sequence < due.sequence \
              AND other.due_at_ms <= ",
             now!(),
@@ -67,7 +70,7 @@ pub(super) const CLAIM: &str = concat!(
     ") ORDER BY is_final DESC, due_at_ms, id LIMIT $3) RETURNING id"
 );
 
-pub(super) const CLAIMED: &str = "SELECT deliveries.id AS delivery, deliveries.job, deliveries.fence, deliveries.url, \
+pub(super) const CLAIMED: &str = "SELECT deliveries.id AS delivery, deliveries.job, deliveries.fence, deliveries.url, deliveries.host, \
      deliveries.attempts, deliveries.is_final, deliveries.due_at_ms, jobs.id AS job_id, jobs.owner, jobs.request_id, events.sequence, \
      events.at_ms, events.state, events.progress, events.message, events.error \
      FROM deliveries JOIN jobs ON jobs.key = deliveries.job \
@@ -85,24 +88,35 @@ impl Command for ClaimDeliveries {
             .bind(&self.worker)
             .bind(milliseconds(work.timing.lease))
             .bind(rows::integer(self.most as u64))
+            .bind(rows::json(&self.not_to)?)
             .fetch_all(&mut work.db)
             .await?;
         if ids.is_empty() {
             return Ok(Vec::new());
         }
         let claimed = sqlx::query(CLAIMED).bind(rows::json(&ids)?).fetch_all(&mut work.db).await?;
-        claimed.iter().map(delivery).collect()
+        let mut deliveries = Vec::with_capacity(claimed.len());
+        for row in &claimed {
+            match delivery(row) {
+                Ok(delivery) => deliveries.push(delivery),
+                Err(cause) => tracing::error!(%cause, "an event or a job's name cannot be read"),
+            }
+        }
+        for id in ids.into_iter().filter(|id| !deliveries.iter().any(|delivery| delivery.token.id.0 == *id)) {
+            rows::set_callback_aside(work, id).await?;
+        }
+        Ok(deliveries)
     }
 }
 
 fn delivery(row: &sqlx::sqlite::SqliteRow) -> Result<Delivery> {
-    let id = JobId::parse(row.try_get("job_id")?);
     Ok(Delivery {
         token: DeliveryToken { id: DeliveryId(row.try_get("delivery")?), fence: row.try_get("fence")? },
         job: JobKey(row.try_get("job")?),
-        job_id: id.map_err(|error| StoreError::Row(format!("id {error}")))?,
+        job_id: rows::id(row, "job_id")?,
         owner: row.try_get("owner")?,
         url: row.try_get("url")?,
+        host: row.try_get("host")?,
         request_id: row.try_get("request_id")?,
         event: rows::event(row)?,
         attempts: row.try_get("attempts")?,

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
 
 use super::rows::{self, job_columns, now, record_columns};
 use super::writer::{Command, Pending, Work, unattended};
@@ -17,14 +18,19 @@ pub(super) struct ClaimJobs {
     pub(super) most: usize,
 }
 
+/// The longest accepted that may run, up to the first that a worker has died of; that one alone, once this worker holds
+/// nothing else.
 pub(super) const CLAIM: &str = concat!(
     "UPDATE jobs SET state = 'running', fence = fence + 1, attempt = attempt + 1, worker = $1, lease_until_ms = ",
     now!(),
     " + $2, updated_at_ms = ",
     now!(),
-    " WHERE key IN (SELECT key FROM jobs WHERE state = 'queued' AND run_after_ms <= ",
+    " WHERE key IN (SELECT key FROM (SELECT key, row_number() OVER by_age AS place, max(deaths) OVER by_age AS worst \
+     FROM (SELECT key, deaths FROM jobs WHERE state = 'queued' AND run_after_ms <= ",
     now!(),
-    " ORDER BY key LIMIT $3) RETURNING fence, ",
+    " ORDER BY key LIMIT $3) WINDOW by_age AS (ORDER BY key)) \
+     WHERE worst = 0 AND NOT EXISTS (SELECT 1 FROM jobs WHERE state = 'running' AND worker = $1 AND deaths > 0) \
+     OR place = 1 AND NOT EXISTS (SELECT 1 FROM jobs WHERE state = 'running' AND worker = $1)) RETURNING fence, ",
     job_columns!()
 );
 
@@ -39,11 +45,17 @@ impl Command for ClaimJobs {
             .bind(rows::integer(self.most as u64))
             .fetch_all(&mut work.db)
             .await?;
-        let claim = |row| {
+        let claim = |row: &SqliteRow| -> Result<Claim> {
             let job = rows::job(row)?;
             Ok(Claim { token: Token { job: job.key, fence: row.try_get("fence")? }, job })
         };
-        let mut claims = rows.iter().map(claim).collect::<Result<Vec<Claim>>>()?;
+        let mut claims: Vec<Claim> = Vec::with_capacity(rows.len());
+        for row in &rows {
+            match claim(row) {
+                Ok(claim) => claims.push(claim),
+                Err(cause) => rows::set_aside(work, row.try_get("key")?, &cause).await?,
+            }
+        }
         // RETURNING promises no order.
         claims.sort_by_key(|claim| claim.token.job);
         work.effects.queue_growth -= claims.len() as i64;
@@ -136,7 +148,13 @@ impl Command for TakeBack {
         };
         let mut reaped = Reaped::default();
         for row in sqlx::query(sql).fetch_all(&mut work.db).await? {
-            let mut record = rows::record(&row)?;
+            let mut record = match rows::record(&row) {
+                Ok(record) => record,
+                Err(cause) => {
+                    rows::set_aside(work, row.try_get("key")?, &cause).await?;
+                    continue;
+                }
+            };
             match record.died(work.timing.death_backoff) {
                 Fate::Requeued => reaped.requeued += 1,
                 Fate::Poisoned => reaped.poisoned += 1,

@@ -97,16 +97,19 @@ pub(super) const NEXT_DELIVERY: &str = concat!(
     now!(),
     " FROM (SELECT lease_until_ms AS at_ms FROM deliveries WHERE state = 'sending' \
      UNION ALL SELECT * FROM (SELECT due_at_ms FROM deliveries AS due WHERE state = 'waiting' AND is_final = 1 \
+     AND due.host NOT IN (SELECT value FROM json_each($1)) \
      AND NOT EXISTS (SELECT 1 FROM deliveries AS other WHERE other.job = due.job AND other.state = 'sending') \
      ORDER BY due_at_ms LIMIT 1) \
      UNION ALL SELECT * FROM (SELECT due_at_ms FROM deliveries AS due WHERE state = 'waiting' AND is_final = 0 \
+     AND due.host NOT IN (SELECT value FROM json_each($1)) \
      AND NOT EXISTS (SELECT 1 FROM deliveries AS other WHERE other.job = due.job AND other.state = 'sending') \
      ORDER BY due_at_ms LIMIT 1))"
 );
 
 /// When the next callback can be claimed.
-pub(super) async fn next_delivery(pool: &SqlitePool) -> Result<Option<Duration>> {
-    let wait_ms: Option<i64> = sqlx::query_scalar(NEXT_DELIVERY).fetch_one(pool).await?;
+pub(super) async fn next_delivery(pool: &SqlitePool, not_to: &[String]) -> Result<Option<Duration>> {
+    let query = sqlx::query_scalar(NEXT_DELIVERY).bind(rows::json(&not_to)?);
+    let wait_ms: Option<i64> = query.fetch_one(pool).await?;
     Ok(wait_ms.map(|wait| positive(Some(wait)).unwrap_or_default()))
 }
 

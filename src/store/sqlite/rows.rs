@@ -7,7 +7,7 @@ use sqlx::sqlite::SqliteRow;
 use super::writer::Work;
 use crate::job::{Event, Failure, JobId, JobState};
 use crate::store::record::Record;
-use crate::store::{Job, JobKey, JobResult, Result, StoreError, Token};
+use crate::store::{Job, JobKey, JobResult, Result, StoreError, Token, receiver};
 
 /// The database's clock, ms. It stands still within a statement.
 macro_rules! now {
@@ -45,7 +45,7 @@ pub(super) fn job(row: &SqliteRow) -> Result<Job> {
     Ok(Job {
         key: JobKey(row.try_get("key")?),
         owner: row.try_get("owner")?,
-        id: JobId::parse(row.try_get("id")?).map_err(|error| StoreError::Row(format!("id {error}")))?,
+        id: id(row, "id")?,
         batch: row.try_get("batch")?,
         request_id: row.try_get("request_id")?,
         state: state(row)?,
@@ -62,6 +62,11 @@ pub(super) fn job(row: &SqliteRow) -> Result<Job> {
         updated_at_ms: row.try_get("updated_at_ms")?,
         finished_at_ms: row.try_get("finished_at_ms")?,
     })
+}
+
+/// A job's id.
+pub(super) fn id(row: &SqliteRow, column: &str) -> Result<JobId> {
+    JobId::stored(row.try_get(column)?).map_err(|error| StoreError::Row(format!("id {error}")))
 }
 
 /// Where the mesh is, if there is one.
@@ -117,6 +122,34 @@ pub(super) fn integer(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
+/// How long a row that cannot be read is left alone, ms: a day. Whoever repairs it, or brings the version that can read
+/// it, need do no more; until then it is in nobody's way.
+const SET_ASIDE_MS: i64 = 24 * 3600 * 1000;
+
+/// Puts a job that cannot be read where nobody claims it, so that the others go on.
+pub(super) async fn set_aside(work: &mut Work, key: i64, cause: &StoreError) -> Result<()> {
+    tracing::error!(key, %cause, "a job's row cannot be read; it is left alone for a day");
+    let sql = concat!(
+        "UPDATE jobs SET state = 'queued', lease_until_ms = NULL, worker = NULL, run_after_ms = ",
+        now!(),
+        " + $2 WHERE key = $1"
+    );
+    sqlx::query(sql).bind(key).bind(SET_ASIDE_MS).execute(&mut work.db).await?;
+    Ok(())
+}
+
+/// The same for a callback that was just claimed.
+pub(super) async fn set_callback_aside(work: &mut Work, id: i64) -> Result<()> {
+    tracing::error!(id, "a callback's row cannot be read; it is left alone for a day");
+    let sql = concat!(
+        "UPDATE deliveries SET state = 'waiting', lease_until_ms = NULL, worker = NULL, due_at_ms = ",
+        now!(),
+        " + $2 WHERE id = $1"
+    );
+    sqlx::query(sql).bind(id).bind(SET_ASIDE_MS).execute(&mut work.db).await?;
+    Ok(())
+}
+
 /// The running job of a token, if it is still the job's.
 pub(super) async fn held(work: &mut Work, token: Token) -> Result<Option<Record>> {
     let sql = concat!("SELECT ", record_columns!(), " FROM jobs WHERE key = $1 AND fence = $2 AND state = 'running'");
@@ -124,7 +157,8 @@ pub(super) async fn held(work: &mut Work, token: Token) -> Result<Option<Record>
     row.as_ref().map(record).transpose()
 }
 
-/// The row, its new events, and its callback: progress replaces what waits to be told, the end passes it over. One trip
+/// The row, its new events, and its callback: progress replaces progress that waits to be told, the end passes over all
+/// that waits, the end of an earlier run included, as a receiver that hears of both would believe the later one. One trip
 /// to the database's thread, as trips cost more than statements that find nothing to do.
 pub(super) const SAVE: &str = "UPDATE jobs SET state = $2, attempt = $3, deaths = $4, run_after_ms = $5, cancel_requested = $6, sequence = $7, \
      progress = $8, message = $9, error = $10, finished_at_ms = $11, updated_at_ms = $12, result_hash = $13, \
@@ -135,9 +169,9 @@ pub(super) const SAVE: &str = "UPDATE jobs SET state = $2, attempt = $3, deaths 
      INSERT INTO events (job, sequence, at_ms, state, progress, message, error) \
      SELECT $1, value ->> 'sequence', $12, value ->> 'state', value ->> 'progress', value ->> 'message', \
      value -> 'error' FROM json_each($16); \
-     UPDATE deliveries SET state = 'superseded' WHERE job = $1 AND state = 'waiting' AND is_final = 0 AND $17 = 'final'; \
-     INSERT INTO deliveries (job, sequence, is_final, url, state, due_at_ms) \
-     SELECT $1, $7, $17 = 'final', $18, 'waiting', $12 WHERE $17 <> 'none' \
+     UPDATE deliveries SET state = 'superseded' WHERE job = $1 AND state = 'waiting' AND $17 = 'final'; \
+     INSERT INTO deliveries (job, sequence, is_final, url, host, state, due_at_ms) \
+     SELECT $1, $7, $17 = 'final', $18, $19, 'waiting', $12 WHERE $17 <> 'none' \
      ON CONFLICT (job) WHERE state = 'waiting' AND is_final = 0 \
      DO UPDATE SET sequence = excluded.sequence, due_at_ms = excluded.due_at_ms, attempts = 0";
 
@@ -169,6 +203,7 @@ pub(super) async fn save(work: &mut Work, record: &mut Record) -> Result<()> {
         .bind(events_json(events)?)
         .bind(callback)
         .bind(callback_url.as_ref())
+        .bind(callback_url.as_deref().map(receiver))
         .execute(&mut work.db)
         .await?;
     let queued = |state: JobState| i64::from(state == JobState::Queued);

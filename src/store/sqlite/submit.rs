@@ -7,7 +7,7 @@ use super::rows::{self, job_columns, now, record_columns};
 use super::writer::{Command, Work};
 use crate::job::JobState;
 use crate::store::record::{QUEUED, Record};
-use crate::store::{Job, JobKey, NewJob, Result, Submitted};
+use crate::store::{Job, JobKey, NewJob, Result, Submitted, receiver};
 
 /// Jobs to accept.
 pub(super) struct Submit(pub(super) Vec<NewJob>);
@@ -69,8 +69,8 @@ pub(super) const CREATE: &str = concat!(
 
 pub(super) const CREATE_REST: &str = "INSERT INTO events (job, sequence, at_ms, state, progress, message) \
      VALUES ($1, 1, $2, 'queued', 0, $3); \
-     INSERT INTO deliveries (job, sequence, is_final, url, state, due_at_ms) \
-     SELECT $1, 1, 0, $4, 'waiting', $2 WHERE $4 IS NOT NULL; \
+     INSERT INTO deliveries (job, sequence, is_final, url, host, state, due_at_ms) \
+     SELECT $1, 1, 0, $4, $8, 'waiting', $2 WHERE $4 IS NOT NULL; \
      INSERT INTO idempotency (owner, key, job, request_hash) SELECT $5, $6, $1, $7 WHERE $6 IS NOT NULL";
 
 /// The job as a new one, unless its id or its key is taken.
@@ -99,6 +99,7 @@ async fn create(work: &mut Work, new: &NewJob) -> Result<Option<Job>> {
         .bind(&new.owner)
         .bind(new.idempotency_key.as_ref().map(|key| &key.text))
         .bind(covered(new))
+        .bind(new.callback_url.as_deref().map(receiver))
         .execute(&mut work.db)
         .await?;
     work.effects.queue_growth += 1;
