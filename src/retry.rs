@@ -14,7 +14,7 @@ const LONGEST_JOB_BACKOFF_S: u64 = 600;
 /// Longest wait that a source may ask for by Retry-After, s: a job is not parked for longer than this by a stranger.
 const LONGEST_ASKED_BY_SOURCE_S: u64 = 3600;
 
-/// Waits before the attempts to deliver a final event, s, from Standard Webhooks: now, then over about four days.
+/// Waits before the attempts to deliver a final event, s, from Standard Webhooks: now, then over three days.
 const FINAL_CALLBACK_S: [u64; 10] = [0, 5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400];
 
 /// Waits before the attempts to deliver a progress event, s. More would tell of what is long past.

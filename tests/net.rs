@@ -475,3 +475,16 @@ async fn a_receiver_that_does_not_answer_is_left() {
     assert!(matches!(error, SendError::Failed(_)) && error.source().is_some(), "{error:?}");
     assert!(!error.to_string().contains("127.0.0.1"), "{error}");
 }
+
+#[tokio::test]
+async fn no_error_holds_the_secret_of_a_url() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let policy = Policy { dev: true, ..Default::default() };
+    let net = Net::new(&policy, Limits::default()).unwrap();
+    let url = format!("http://{closed}/?X-Amz-Signature=SECRET");
+    let fetched = net.fetch(&url, 1000).await.unwrap_err();
+    let sent = net.post(&url, &[], Bytes::new(), Duration::from_secs(5)).await.unwrap_err();
+    for shown in [format!("{fetched} {fetched:?}"), format!("{sent} {sent:?}")] {
+        assert!(!shown.contains("SECRET"), "{shown}");
+    }
+}

@@ -115,13 +115,16 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         metrics: Arc::clone(&app.metrics),
         busy: http::too_many_connections,
     };
-    let server = tokio::spawn(server::serve(listener, server, async {
+    let mut server = tokio::spawn(server::serve(listener, server, async {
         // Sent or dropped: the end in either case.
         let _ = stopped.await;
     }));
     welcome::say(&app.config, address);
 
-    let signal = signals.next().await;
+    let signal = tokio::select! {
+        signal = signals.next() => signal,
+        ended = &mut server => anyhow::bail!("the connection loop ended unasked: {ended:?}"),
+    };
     tracing::info!(signal = signal.name, "stopping: finishing what is under way");
     tokio::spawn(async move { std::process::exit(signals.next().await.status) });
     app.drain();

@@ -124,11 +124,11 @@ impl Net {
         match timeout(limit, request).await {
             Err(_) => Err(FetchError::too_slow("did not answer", limit)),
             Ok(Err(error)) if error.is_timeout() => {
-                Err(FetchError::too_slow("could not be reached", self.limits.connect).because(error))
+                Err(FetchError::too_slow("could not be reached", self.limits.connect).because(error.without_url()))
             }
             Ok(Err(error)) => {
                 let message = "the image's server could not be reached or broke off; try again later";
-                Err(FetchError::transient(FailureCode::SourceUnavailable, message).because(error))
+                Err(FetchError::transient(FailureCode::SourceUnavailable, message).because(error.without_url()))
             }
             Ok(Ok(response)) => Ok(response),
         }
@@ -148,7 +148,9 @@ impl Net {
                 Err(_) => return Err(FetchError::too_slow("sent nothing", limits.idle)),
                 Ok(Err(error)) => {
                     let message = "the image's server broke off before the end of the file; try again later";
-                    return Err(FetchError::transient(FailureCode::SourceUnavailable, message).because(error));
+                    return Err(
+                        FetchError::transient(FailureCode::SourceUnavailable, message).because(error.without_url())
+                    );
                 }
                 Ok(Ok(None)) => return Ok(body.freeze()),
                 Ok(Ok(Some(piece))) => piece,

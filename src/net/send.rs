@@ -53,7 +53,7 @@ impl Net {
         let response = match timeout_at(until, request.body(body).send()).await {
             Err(_) => return Err(SendError::TimedOut(timeout)),
             Ok(Err(error)) if error.is_timeout() => return Err(SendError::TimedOut(self.limits.connect)),
-            Ok(Err(error)) => return Err(SendError::Failed(error)),
+            Ok(Err(error)) => return Err(SendError::Failed(error.without_url())),
             Ok(Ok(response)) => response,
         };
         let answer = Answer { status: response.status().as_u16(), retry_after: retry_after::read(response.headers()) };

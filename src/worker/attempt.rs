@@ -30,6 +30,10 @@ pub(super) async fn carry_out(shift: &Arc<Shift>, job: &Arc<HeldJob>) {
             "released"
         }
         Err(ending @ (Ending::Lost | Ending::LeaseOver | Ending::Cancelled)) => {
+            if ending == Ending::LeaseOver {
+                // If it can be, and nobody has it yet: then the outage does not count as a death.
+                let _ = tokio::time::timeout(shift.pace.lease / 4, give_back(shift, job)).await;
+            }
             tracing::warn!(job = %job.claim.job.id, ?ending, "stopped working on a job that is no longer ours");
             "lost"
         }
@@ -69,7 +73,8 @@ async fn work(shift: &Arc<Shift>, job: &Arc<HeldJob>) -> Result<Done, Trouble> {
     }
 }
 
-/// Writes the end, again and again while the lease lasts: the work is done, and only the database is in the way.
+/// Writes the end, again and again for the time of a lease: the work is done, and only the database is in the way. Not
+/// for longer, although heartbeats may go on: what cannot be written then is left to another attempt.
 async fn write(shift: &Shift, job: &HeldJob, outcome: Outcome) -> Result<&'static str, Ending> {
     crash_point::reached("before_final_transaction");
     let word = match &outcome {
@@ -78,11 +83,16 @@ async fn write(shift: &Shift, job: &HeldJob, outcome: Outcome) -> Result<&'stati
         Outcome::Cancelled => "cancelled",
         Outcome::Retry { .. } => "retried",
     };
+    let give_up_at = Instant::now() + shift.pace.lease;
     let _writing = job.writing.lock().await;
     let news = job.news_older_than(Duration::ZERO);
     for attempt in 0.. {
-        if job.lease_left(shift.lease_good_for()).is_zero() {
+        if job.lease_left(shift.lease_good_for()).is_zero() || Instant::now() >= give_up_at {
             break;
+        }
+        // A cancel comes too late for a job that is done.
+        if let Some(ending) = job.ending().filter(|ending| attempt > 0 && *ending != Ending::Cancelled) {
+            return Err(ending);
         }
         match shift.app.store.finish(job.token(), news.clone(), outcome.clone()).await {
             Ok(Held::Yes) => {

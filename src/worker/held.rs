@@ -62,6 +62,11 @@ impl HeldJob {
         self.ending.send_if_modified(|ending| ending.is_none() && ending.replace(why).is_none());
     }
 
+    /// Why the job is to end, if it is.
+    pub(super) fn ending(&self) -> Option<Ending> {
+        *self.ending.borrow()
+    }
+
     /// Ends once the job is asked to.
     pub(super) async fn ended(&self) -> Ending {
         let mut ending = self.ending.subscribe();
@@ -95,6 +100,11 @@ impl HeldJob {
         let mut news = lock(&self.news);
         news.waiting.push(Progress { progress: stage.percent(), message: stage.message().to_owned() });
         news.since.get_or_insert_with(Instant::now);
+    }
+
+    /// Whether anything has waited to be told for so long.
+    pub(super) fn has_news_older_than(&self, age: Duration) -> bool {
+        lock(&self.news).since.is_some_and(|since| since.elapsed() >= age)
     }
 
     /// What is to be told, if it has waited for so long.

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::held::HeldJob;
 use super::shift::Shift;
 use super::verdict::Trouble;
-use crate::blob::BlobError;
+use crate::blob::Blobs;
 use crate::compute::{Made, Task, Watch, cache_key};
 use crate::crash_point;
 use crate::export::Format;
@@ -30,9 +30,10 @@ pub(super) struct Done {
 pub(super) async fn make(shift: &Shift, job: &Arc<HeldJob>, deadline: Instant) -> Result<Done, Trouble> {
     let request = MeshRequest::from_json(&job.claim.job.request).map_err(Trouble::Request)?;
     job.tell(Stage::Decode);
-    let (source_hash, image) = image(shift, request.source).await?;
+    let (source_hash, image, fetched) = image(shift, request.source).await?;
     let cache_key = cache_key(&source_hash, &request.parameters, &request.warnings);
     if let Some(result) = cached(shift, &cache_key).await? {
+        keep(shift, fetched).await?;
         return Ok(Done { result, cache_key });
     }
     let format = Format::named(KEPT_AS).ok_or_else(|| Trouble::Request(no_format()))?;
@@ -40,24 +41,33 @@ pub(super) async fn make(shift: &Shift, job: &Arc<HeldJob>, deadline: Instant) -
     let made = mesh(shift, job, task, deadline).await?;
     let bytes = made.bytes.len() as u64;
     crash_point::reached("before_result");
+    keep(shift, fetched).await?;
     let hash = shift.app.blobs.put(made.bytes).await.map_err(Trouble::Storage)?;
     crash_point::reached("after_result");
     Ok(Done { result: JobResult { hash, bytes, source_hash }, cache_key })
 }
 
-/// The image and its digest, under which it is stored: drawings of the result need it.
-async fn image(shift: &Shift, source: ImageSource) -> Result<(String, Bytes), Trouble> {
+/// Keeps a fetched image, once it has proved to be one: drawings of the result need it.
+async fn keep(shift: &Shift, fetched: Option<Bytes>) -> Result<(), Trouble> {
+    if let Some(image) = fetched {
+        shift.app.blobs.put(image).await.map_err(Trouble::Storage)?;
+    }
+    Ok(())
+}
+
+/// The image and its digest; once more if it was fetched and is not kept yet.
+async fn image(shift: &Shift, source: ImageSource) -> Result<(String, Bytes, Option<Bytes>), Trouble> {
     let blobs = &shift.app.blobs;
     match source {
         ImageSource::Blob(hash) => {
             let image = blobs.get(&hash).await.map_err(Trouble::Storage)?;
-            Ok((hash, image))
+            Ok((hash, image, None))
         }
         ImageSource::Url(url) => {
             let most = shift.app.config.images.limits.max_bytes;
             let image = shift.app.net.fetch(&url, most).await.map_err(Trouble::Source)?;
-            let hash = blobs.put(image.clone()).await.map_err(Trouble::Storage)?;
-            Ok((hash, image))
+            let (hash, image) = Blobs::named(image).await.map_err(Trouble::Storage)?;
+            Ok((hash, image.clone(), Some(image)))
         }
     }
 }
@@ -67,11 +77,11 @@ async fn cached(shift: &Shift, key: &str) -> Result<Option<JobResult>, Trouble> 
     let known = shift.app.store.cached(key).await.map_err(Trouble::Database)?;
     let found = match known {
         None => None,
-        Some(result) => match shift.app.blobs.has(&result.hash).await {
-            Ok(there) => there.then_some(result),
-            Err(BlobError::NotFound(_) | BlobError::Damaged(_)) => None,
-            Err(error @ (BlobError::Folder(_) | BlobError::Storage(_))) => return Err(Trouble::Storage(error)),
-        },
+        Some(result) => {
+            // One of another size is damaged; making it again puts a whole one in its place.
+            let size = shift.app.blobs.size(&result.hash).await.map_err(Trouble::Storage)?;
+            (size == Some(result.bytes)).then_some(result)
+        }
     };
     shift.app.metrics.cache(if found.is_some() { "hit" } else { "miss" });
     Ok(found)

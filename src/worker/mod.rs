@@ -73,7 +73,7 @@ impl Default for Pace {
     fn default() -> Self {
         Self {
             lease: LEASE,
-            reap: Duration::from_secs(5),
+            reap: Duration::from_secs(4),
             sweep: Duration::from_secs(3600),
             orphan_age: Duration::from_secs(24 * 3600),
         }
@@ -89,7 +89,9 @@ pub struct Workers {
 /// Starts every task.
 #[must_use]
 pub fn start(app: &App) -> Workers {
-    start_at(app, Pace::default())
+    let usual = Pace::default();
+    let longest_job = app.config.jobs.timeout;
+    start_at(app, Pace { orphan_age: usual.orphan_age.max(longest_job.saturating_mul(2)), ..usual })
 }
 
 /// Starts every task at another pace.

@@ -21,9 +21,7 @@ pub(super) async fn run(shift: Arc<Shift>) {
     while shift.slept(LOOK, Phase::Closing).await {
         let mut writes = JoinSet::new();
         for job in shift.held.all() {
-            let news = job.news_older_than(GATHER);
-            if !news.is_empty() {
-                job.untold(news);
+            if job.has_news_older_than(GATHER) {
                 writes.spawn(tell(Arc::clone(&shift), job));
             }
         }

@@ -23,7 +23,7 @@ impl InstanceLock {
                 told(&error, format!("the folder of {shown} cannot be made; make it, or set another DATABASE_URL"))
             })?;
         }
-        let path = lock_path(database);
+        let path = lock_path(&database.canonicalize().unwrap_or_else(|_| database.to_owned()));
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(|error| {
             told(&error, format!("{} cannot be written; give this user the folder's rights", path.display()))
         })?;

@@ -163,7 +163,14 @@ impl Writer {
         let mut work = Work { db, queue_limit, timing, effects: Effects::default(), queued: 0 };
         work.count_queue().await?;
         let (sender, receiver) = mpsc::channel(MOST_WAITING);
-        tokio::spawn(Self { options, signals, work, broken: false, lock }.run(receiver));
+        let writing = tokio::spawn(Self { options, signals, work, broken: false, lock }.run(receiver));
+        tokio::spawn(async move {
+            if writing.await.is_err_and(|error| error.is_panic()) {
+                // Without a writer nothing can be accepted or finished; the next start takes everything back.
+                tracing::error!("the database's writer panicked; the process ends");
+                std::process::abort();
+            }
+        });
         Ok(Sender(sender))
     }
 
