@@ -219,9 +219,12 @@ mod tests {
         let mut receivers = Receivers::default();
         for number in 0..100 {
             let host = format!("hanging-{number}");
-            take(&mut receivers, &host, 2);
+            take(&mut receivers, &host, 1);
             receivers.next();
             receivers.done(&host, false, &mut Unsent::default());
+        }
+        for number in 0..100 {
+            take(&mut receivers, &format!("hanging-{number}"), 1);
         }
         take(&mut receivers, "good", 3);
         let hosts = in_flight(&mut receivers);
