@@ -249,7 +249,7 @@ async fn to_job(
     let source = match image {
         Image::Url(url) => ImageSource::Url(url.clone()),
         Image::File(bytes) => {
-            generate::expect_place(face, owner, job_id.as_ref(), ahead).await?;
+            generate::expect_place(face, owner, job_id.as_ref(), bytes, ahead).await?;
             ImageSource::Blob(face.app.blobs.put(bytes.clone()).await?)
         }
     };

@@ -62,7 +62,7 @@ pub(super) async fn generate(
     let source = match asked.image {
         Image::Url(url) => ImageSource::Url(url),
         Image::File(bytes) => {
-            expect_place(&face, &owner, asked.job_id.as_ref(), 0).await?;
+            expect_place(&face, &owner, asked.job_id.as_ref(), &bytes, 0).await?;
             ImageSource::Blob(face.app.blobs.put(bytes).await?)
         }
     };
@@ -150,23 +150,35 @@ pub(super) fn read_image(
     }
 }
 
-/// Refuses an upload before it is written, where the queue has no place for its job behind `ahead` others: what is
-/// refused later lies on the disk until the sweep. Where the job is there already there is nothing to be queued.
+/// Refuses an upload before it is written, where the queue has no place for its job behind `ahead` others, or its id is a
+/// job's with another image: what is refused later lies on the disk until the sweep.
 pub(super) async fn expect_place(
     face: &Face,
     owner: &Owner,
     job_id: Option<&JobId>,
+    image: &Bytes,
     ahead: u64,
 ) -> Result<(), ApiError> {
-    if face.queue().await?.queued + ahead < face.app.config.jobs.queue_limit {
-        return Ok(());
-    }
-    if let Some(id) = job_id
-        && face.app.store.job(&owner.0, id).await?.is_some()
-    {
-        return Ok(());
-    }
-    Outcome::of(face, Submitted::QueueFull).map(|_| ())
+    let known = match job_id {
+        Some(id) => face.app.store.job(&owner.0, id).await?,
+        None => None,
+    };
+    let refused = match known {
+        Some(job) if is_of(&job, image).await? => return Ok(()),
+        Some(_) => Submitted::IdConflict,
+        None if face.queue().await?.queued + ahead < face.app.config.jobs.queue_limit => return Ok(()),
+        None => Submitted::QueueFull,
+    };
+    Outcome::of(face, refused).map(|_| ())
+}
+
+/// Whether the job was made of this image.
+async fn is_of(job: &Job, image: &Bytes) -> Result<bool, ApiError> {
+    let ImageSource::Blob(source) = MeshRequest::from_json(&job.request)?.source else { return Ok(false) };
+    let image = image.clone();
+    // A tenth of a second's work, if the image is large.
+    let hash = tokio::task::spawn_blocking(move || sha256(&image)).await.map_err(|_| ApiError::internal())?;
+    Ok(hash == source)
 }
 
 /// The row of a job to be accepted.

@@ -200,6 +200,8 @@ async fn an_upload_that_is_refused_is_not_written() {
     let parts: [(&str, Option<&str>, &[u8]); 1] = [("file", Some("a.png"), &star())];
     let batch = service.send(Ask::post(format!("{MESH}/batch")).form(&parts)).await;
     batch.refused(503, "QUEUE_FULL");
+    // The id is another request's.
+    service.upload("a", &star()).await.refused(409, "JOB_ID_CONFLICT");
     assert!(!service.folder.path().join("blobs/sha256").exists());
     assert!(service.metric("spinelift_rejections_total{outcome=\"queue_full\"}") > 1.0);
 }

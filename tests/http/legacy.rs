@@ -51,7 +51,7 @@ async fn errors_are_a_detail_wherever_they_come_from() {
     let service = Service::without_workers(|config| config.http.max_request_bytes = 1000).await;
     let large = Ask::post(FROM_URL).text(vec![b' '; 2000]);
     let foreign = Ask::post(FROM_URL).json(&json!({})).header("origin", "https://evil.example");
-    for (ask, status) in [(large, 413), (foreign, 403), (Ask::get(FROM_URL), 405)] {
+    for (ask, status) in [(large, 413), (foreign, 403)] {
         let answer = service.send(ask).await.expect(status);
         assert!(answer.json()["detail"].is_string(), "{}", answer.text());
     }
