@@ -17,6 +17,7 @@
 
 mod callback;
 mod error;
+mod idempotency;
 mod record;
 mod signals;
 pub mod sqlite;
@@ -30,6 +31,7 @@ use serde_json::Value;
 
 pub use callback::{Attempt, Delivery, DeliveryId, DeliveryOutcome, DeliveryToken, receiver};
 pub use error::{Result, StoreError};
+pub use idempotency::IdempotencyKey;
 pub use signals::{JobSubscription, Signals};
 
 use crate::job::{Event, Failure, JobId, JobState};
@@ -95,21 +97,6 @@ pub struct NewJob {
     pub idempotency_key: Option<IdempotencyKey>,
     /// The batch that it belongs to.
     pub batch: Option<String>,
-}
-
-/// What a caller calls a submission by, so that a repeat is answered with the same job.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IdempotencyKey {
-    /// As the store keeps it; unique within an owner.
-    pub text: String,
-    /// Digest of all that must be the same in a repeat, where that is more than the job's `request_hash` covers.
-    pub covers: Option<String>,
-}
-
-impl From<&str> for IdempotencyKey {
-    fn from(text: &str) -> Self {
-        Self { text: text.to_owned(), covers: None }
-    }
 }
 
 /// What became of a submission.
