@@ -1,7 +1,7 @@
 //! Named points at which a debug build can be told to die, for the tests of what survives that.
 //!
 //! `SPINELIFT_CRASH_AT=after_claim` kills the process when that point is reached, `after_claim:3` when it is reached for
-//! the third time. Release builds hold none of this.
+//! the third time; `job:ID` kills it whenever that job is begun. Release builds hold none of this.
 
 #[cfg(debug_assertions)]
 use std::sync::LazyLock;
@@ -23,6 +23,22 @@ pub fn reached(point: &str) {
     }
 }
 
+/// Nothing, in release builds.
+#[cfg(not(debug_assertions))]
+pub fn job_begun(_id: &str) {}
+
+/// Dies here if the environment names this job.
+#[cfg(debug_assertions)]
+pub fn job_begun(id: &str) {
+    if ARMED.as_ref().is_some_and(|armed| armed.name.strip_prefix(JOB) == Some(id)) {
+        die();
+    }
+}
+
+/// What stands before a job's id, which no number can follow.
+#[cfg(debug_assertions)]
+const JOB: &str = "job:";
+
 /// The point to die at.
 #[cfg(debug_assertions)]
 static ARMED: LazyLock<Option<Point>> = LazyLock::new(|| Point::parse(&std::env::var(VARIABLE).ok()?));
@@ -38,6 +54,7 @@ impl Point {
     /// `NAME` or `NAME:COUNT`; anything else is no point.
     fn parse(text: &str) -> Option<Self> {
         let (name, count) = match text.split_once(':') {
+            _ if text.starts_with(JOB) => (text, 1),
             Some((name, count)) => (name, count.parse().ok()?),
             None => (text, 1),
         };

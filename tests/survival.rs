@@ -220,6 +220,37 @@ async fn a_kill_at_each_named_point_loses_nothing() {
 }
 
 #[tokio::test]
+async fn a_job_that_kills_its_worker_takes_no_other_along() {
+    if cfg!(not(debug_assertions)) {
+        println!("skipped: a release build has no jobs that kill it");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::start().await;
+    let mut server = Server::start(folder.path(), &[("SPINELIFT_CRASH_AT", "job:job-3")]).await;
+    let (client, url) = (client(), server.url("/api/v1/mesh/generate"));
+    for number in (0..8).filter(|number| *number != 3) {
+        submit(&client, &url, &request(&world, number, false)).await;
+    }
+    submit_once(&server, &request(&world, 3, false)).await;
+    let mut deaths = 0;
+    while server.ended_within(Duration::from_secs(3)).await.is_some() {
+        deaths += 1;
+        assert!(deaths <= 3, "it dies for ever:\n{}", server.log());
+        server.spawn();
+    }
+    assert_eq!(deaths, 3);
+    settle(&server).await;
+    server.stop().await;
+    let entries = ledger::read(&server.database()).await;
+    assert_eq!(entries.len(), 8);
+    for entry in entries {
+        let expected = if entry.id == "job-3" { ("failed", 3, 1) } else { ("completed", entry.deaths, 1) };
+        assert_eq!((entry.state.as_str(), entry.deaths, entry.final_events), expected, "{entry:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_pause_shorter_than_a_lease_is_not_noticed() {
     pause(Duration::from_secs(2)).await;
 }

@@ -73,6 +73,7 @@ async fn claim(shift: &Arc<Shift>, free: usize, attempts: &mut JoinSet<()>) -> u
     let count = claims.len();
     for claim in claims {
         crash_point::reached("after_claim");
+        crash_point::job_begun(claim.job.id.as_str());
         let job = Arc::new(HeldJob::new(claim, asked_at));
         let place = shift.held.hold(&job);
         shift.welcome(&job);

@@ -108,6 +108,18 @@ impl Server {
         }
     }
 
+    /// How it ended, if it did within a time.
+    pub(crate) async fn ended_within(&mut self, time: Duration) -> Option<ExitStatus> {
+        let began = Instant::now();
+        while began.elapsed() < time {
+            if let Some(status) = self.child.as_mut().unwrap().try_wait().unwrap() {
+                return Some(status);
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        None
+    }
+
     /// Ends it politely.
     pub(crate) async fn stop(&mut self) {
         self.signal("TERM");
