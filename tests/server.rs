@@ -266,6 +266,7 @@ fn a_declared_body_over_the_limit_is_refused_though_it_never_comes() {
     let answer = read_answer(&mut stream);
     assert!(start.elapsed() < SHORT, "{:?}", start.elapsed());
     assert_eq!(status(&answer), "413");
+    assert!(answer.to_ascii_lowercase().contains("connection: close"), "{answer}");
     assert_eq!(server.handled.load(Ordering::SeqCst), 0);
 }
 

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State};
-use axum::http::HeaderMap;
-use axum::http::header::CONTENT_LENGTH;
+use axum::http::header::{CONNECTION, CONTENT_LENGTH};
+use axum::http::{HeaderMap, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
 use bytes::Bytes;
@@ -191,12 +191,21 @@ pub struct BodyGuard {
     pub refuse: fn(BodyFault) -> Response,
 }
 
-/// The middleware. Whatever a handler makes of a body that was cut off, the answer says why it was.
-pub async fn limit_body(State(guard): State<BodyGuard>, mut request: Request, next: Next) -> Response {
+/// The middleware. Whatever a handler makes of a body that was cut off, the answer says why it was. An answer that comes
+/// before its request has been read says that the connection ends, so that its caller does not try the next one on it.
+pub async fn limit_body(State(guard): State<BodyGuard>, request: Request, next: Next) -> Response {
     if request.body().is_end_stream() {
         return next.run(request).await;
     }
     let unread = request.extensions().get::<UnreadBody>().cloned().unwrap_or_default();
+    let mut response = limited(guard, request, next, unread.clone()).await;
+    if unread.is_left() {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+async fn limited(guard: BodyGuard, mut request: Request, next: Next, unread: UnreadBody) -> Response {
     let clock = request.extensions().get::<BodyClock>().cloned().unwrap_or_default();
     let limit = guard.limits.max_bytes;
     let declared = declared_bytes(request.headers());

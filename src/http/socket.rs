@@ -33,7 +33,7 @@ impl UnreadBody {
         self.0.store(false, Ordering::Relaxed);
     }
 
-    fn is_left(&self) -> bool {
+    pub(super) fn is_left(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
