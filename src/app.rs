@@ -8,10 +8,10 @@ use tokio::sync::watch;
 
 use crate::blob::{BlobError, Blobs};
 use crate::compute::Compute;
-use crate::config::{self, Config, Database};
+use crate::config::{Config, Database};
 use crate::metrics::Metrics;
 use crate::net::{Limits, Net, NetError, Policy};
-use crate::store::sqlite::{Durability, SqliteOptions, SqliteStore};
+use crate::store::sqlite::{SqliteOptions, SqliteStore};
 use crate::store::{Store, StoreError, Timing};
 
 /// Why the service cannot start. For the operator.
@@ -91,11 +91,7 @@ impl App {
 }
 
 async fn open_store(database: &Database, queue_limit: u64) -> Result<Arc<dyn Store>, StoreError> {
-    let durability = match database.durability {
-        config::Durability::Power => Durability::Power,
-        config::Durability::Process => Durability::Process,
-    };
-    let path = database.path();
-    let options = SqliteOptions { path, durability, queue_limit, timing: Timing::default() };
+    let Database { durability, .. } = *database;
+    let options = SqliteOptions { path: database.path(), durability, queue_limit, timing: Timing::default() };
     Ok(SqliteStore::open(options).await?)
 }

@@ -26,7 +26,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("blob", &["blob"]),
     ("crash_point", &["crash_point"]),
     // use cases
-    ("config", &["config", "crash_point", "decode", "mesh", "signature"]),
+    ("config", &["config", "store", "crash_point", "decode", "mesh", "signature"]),
     ("metrics", &["metrics", "mesh", "store"]),
     ("result_link", &["result_link", "config", "job"]),
     ("compute", &["compute", "metrics", "config", "export", "decode", "job", "mesh", "blob"]),

@@ -1,6 +1,7 @@
 //! Load in two forms: as much as some connections carry, and a given rate whatever the answers do.
 
 use std::cell::{Cell, RefCell};
+use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::task::LocalSet;
 use tokio::time::sleep_until;
 
-use super::client::Connection;
+use super::client::{Answer, Connection};
 
 /// Makes the n-th request.
 pub(crate) type Requests = Rc<dyn Fn(u64) -> Rc<Vec<u8>>>;
@@ -110,17 +111,24 @@ async fn send(
     since: Instant,
     sample: &RefCell<Sample>,
 ) {
-    let mut open = match connection.take() {
-        Some(open) => open,
-        None => match Connection::open(to).await {
-            Ok(open) => open,
-            Err(_) => {
-                sample.borrow_mut().failed += 1;
-                return;
-            }
-        },
+    // One that has been idle may have been closed meanwhile, and a new one is tried, as every client does.
+    if let Some(mut idle) = connection.take()
+        && let Ok(answer) = idle.exchange(request).await
+    {
+        record(sample, Ok(answer), since);
+        *connection = Some(idle).filter(|_| !answer.closes);
+        return;
+    }
+    let Ok(mut open) = Connection::open(to).await else {
+        sample.borrow_mut().failed += 1;
+        return;
     };
     let answer = open.exchange(request).await;
+    *connection = answer.as_ref().is_ok_and(|answer| !answer.closes).then_some(open);
+    record(sample, answer, since);
+}
+
+fn record(sample: &RefCell<Sample>, answer: io::Result<Answer>, since: Instant) {
     let took_ms = since.elapsed().as_secs_f64() * 1e3;
     let mut sample = sample.borrow_mut();
     match answer {
@@ -130,9 +138,6 @@ async fn send(
             sample.without_retry_after += u64::from(!answer.has_retry_after);
         }
         _ => sample.failed += 1,
-    }
-    if answer.is_ok_and(|answer| !answer.closes) {
-        *connection = Some(open);
     }
 }
 

@@ -18,6 +18,8 @@ pub use document::{example_env, settings_table};
 pub use read::{Flags, Mistake, Mistakes};
 pub use table::{SETTINGS, Setting, Takes, Unit};
 
+pub use crate::store::sqlite::Durability;
+
 use crate::decode::Limits;
 use crate::mesh::MeshLimits;
 
@@ -210,16 +212,6 @@ impl Database {
         let path = self.url.strip_prefix("sqlite:").unwrap_or(&self.url);
         path.strip_prefix("//").unwrap_or(path).into()
     }
-}
-
-/// What an accepted job survives.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Durability {
-    /// Loss of power: every commit reaches the disk.
-    #[default]
-    Power,
-    /// Death of the process: commits reach the operating system. Faster.
-    Process,
 }
 
 /// Where images and results are kept.
