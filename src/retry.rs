@@ -5,7 +5,7 @@
 use core::time::Duration;
 
 /// How often a job is begun before a passing failure becomes final. 2, 4, 8 and 16 s lie between: enough for a server
-/// that restarts, and the caller knows within a minute.
+/// that restarts, and the caller knows within minutes, five slow fetches included.
 pub const JOB_TRIES: u32 = 5;
 
 /// Longest wait between two attempts of a job, s; out of reach with five tries, binding if somebody raises them.
