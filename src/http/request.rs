@@ -12,11 +12,9 @@ use super::face::Face;
 use crate::blob::sha256;
 use crate::decode::Kind;
 use crate::job::{FailureCode, ImageSource, JobId, MeshRequest};
+use crate::mesh::echo::{echo, shorten};
 use crate::mesh::error::Violation;
 use crate::mesh::{self, MeshParameters};
-
-/// Longest text repeated in a message, characters.
-const LONGEST_ECHO: usize = 60;
 
 /// Longest Idempotency-Key, bytes.
 const LONGEST_KEY: usize = 255;
@@ -154,21 +152,4 @@ pub(super) fn digest(request: &MeshRequest, callback_url: Option<&str>) -> Strin
 /// What a job is asked to do with this image.
 pub(super) fn mesh_request(source: ImageSource, (parameters, warnings): Parameters) -> MeshRequest {
     MeshRequest { source, parameters, warnings }
-}
-
-fn echo(value: &Value) -> Value {
-    match value {
-        Value::String(text) => Value::String(shorten(text)),
-        Value::Array(_) => Value::String("an array".into()),
-        Value::Object(_) => Value::String("an object".into()),
-        other => other.clone(),
-    }
-}
-
-fn shorten(text: &str) -> String {
-    let mut shown: String = text.chars().take(LONGEST_ECHO).collect();
-    if shown.len() < text.len() {
-        shown.push_str("...");
-    }
-    shown
 }

@@ -6,6 +6,7 @@ pub mod check;
 mod components;
 mod contour;
 mod density;
+pub(crate) mod echo;
 mod edges;
 pub mod error;
 mod geometry;

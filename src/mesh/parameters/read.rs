@@ -10,10 +10,8 @@ use super::table::{
     ALPHA_THRESHOLD, BINARY_THRESHOLD, BLUR_KERNEL_SIZE, CONCAVE_FACTOR, DENSITY_SCALING_FACTOR, DETAIL_FACTOR,
     INTERNAL_VERTEX_DENSITY, MIN_CONTOUR_AREA, MIN_TRIANGLE_AREA, PARAMETERS,
 };
+use crate::mesh::echo::{echo, shorten};
 use crate::mesh::error::{Error, Result, Violation};
-
-/// Longest name or text repeated in a message, in characters. A request may hold megabytes.
-const LONGEST_ECHO: usize = 60;
 
 /// Most unknown names that get a warning of their own.
 const MOST_WARNINGS: usize = 10;
@@ -172,22 +170,4 @@ fn nearest_known(name: &str) -> &'static str {
     let name = name.to_lowercase();
     let by_similarity = |a: &&str, b: &&str| strsim::jaro_winkler(a, &name).total_cmp(&strsim::jaro_winkler(b, &name));
     PARAMETERS.iter().map(|row| row.name).max_by(by_similarity).unwrap_or_default()
-}
-
-/// A value as it is repeated in a message.
-fn echo(value: &Value) -> Value {
-    match value {
-        Value::String(text) => Value::String(shorten(text)),
-        Value::Array(_) => Value::String("an array".into()),
-        Value::Object(_) => Value::String("an object".into()),
-        other => other.clone(),
-    }
-}
-
-fn shorten(text: &str) -> String {
-    let mut shown: String = text.chars().take(LONGEST_ECHO).collect();
-    if shown.len() < text.len() {
-        shown.push_str("...");
-    }
-    shown
 }
