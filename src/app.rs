@@ -59,7 +59,13 @@ impl App {
         let store = open_store(&config.database, config.jobs.queue_limit).await?;
         let blobs = Blobs::folder(&config.storage.path)?;
         let compute = Compute::new(config.jobs.cpu_threads, &config.jobs, config.images, Arc::clone(&metrics))?;
-        let policy = Policy { dev: config.dev, allowed_hosts: config.access.allowed_hosts.clone() };
+        let policy = Policy {
+            dev: config.dev,
+            allowed_hosts: config.access.allowed_hosts.clone(),
+            allowed_networks: config.access.allowed_networks.clone(),
+            name_servers: config.access.dns_servers.clone(),
+            ..Policy::default()
+        };
         let net = Net::new(&policy, Limits::default())?;
         Ok(Self {
             config: Arc::new(config),

@@ -5,12 +5,11 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
 use spinelift::config::{
-    Config, Durability, Flags, LogFormat, Mistakes, Network, Role, SETTINGS, Takes, example_env, settings_table,
+    Config, Durability, Flags, LogFormat, Mistakes, Role, SETTINGS, Takes, example_env, settings_table,
 };
 
 const KEY: &str = "0123456789abcdef";
@@ -59,11 +58,13 @@ fn every_setting_changes_something_or_is_refused_by_name() {
                 "API_KEYS" => format!("app:{KEY}"),
                 "CALLBACK_SECRETS" => WEBHOOK.into(),
                 "ALLOWED_HOSTS" => "images.internal".into(),
+                "ALLOWED_NETWORKS" => "10.1.0.0/16".into(),
+                "DNS_SERVERS" => "10.1.0.53".into(),
                 "DATABASE_URL" => "sqlite:other.db".into(),
                 "STORAGE_PATH" => "other".into(),
                 "REDIS_URL" => "redis://cache".into(),
                 // One value only, and none yet.
-                "STORAGE_BACKEND" | "ALLOWED_NETWORKS" => continue,
+                "STORAGE_BACKEND" => continue,
                 other => panic!("no value to try for {other}"),
             },
         };
@@ -203,7 +204,6 @@ fn what_is_not_in_this_version_is_said_to_be() {
         ("STORAGE_BACKEND", "s3"),
         ("DATABASE_URL", "postgres://db/spinelift"),
         ("DATABASE_URL", "postgresql://db/spinelift"),
-        ("ALLOWED_NETWORKS", "10.0.0.0/8"),
     ] {
         assert!(problem(name, value).contains("not in this version"), "{name}={value}");
     }
@@ -359,21 +359,26 @@ fn allowed_hosts_are_written_as_urls_write_them() {
 }
 
 #[test]
-fn networks_hold_their_addresses() {
-    for (network, inside, outside) in [
-        ("10.1.0.0/16", "10.1.255.255", "10.2.0.0"),
-        ("0.0.0.0/0", "255.1.2.3", "::1"),
-        ("192.0.2.7", "192.0.2.7", "192.0.2.8"),
-        ("fd00::/8", "fdff::1", "fe00::"),
-        ("::/0", "2001:db8::1", "10.0.0.1"),
-        ("::1/128", "::1", "::2"),
-    ] {
-        let network: Network = network.parse().unwrap();
-        let address = |text: &str| text.parse::<IpAddr>().unwrap();
-        assert!(network.contains(address(inside)) && !network.contains(address(outside)), "{network}");
+fn networks_begin_where_they_say() {
+    let value = "10.1.0.0/16, 192.0.2.7, fd00::/8, ::1";
+    let config = read(&[("ALLOWED_NETWORKS", value)]).unwrap();
+    let read: Vec<String> = config.access.allowed_networks.iter().map(ToString::to_string).collect();
+    assert_eq!(read, ["10.1.0.0/16", "192.0.2.7/32", "fd00::/8", "::1/128"]);
+    for wrong in ["10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/", "::/129", "example.com", "10.1"] {
+        assert!(problem("ALLOWED_NETWORKS", wrong).contains(wrong), "{wrong}");
     }
-    for wrong in ["10.1.2.3/16", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/", "::/129", "example.com", "fd00::1/8", ""] {
-        assert!(wrong.parse::<Network>().is_err(), "{wrong}");
+    for (slip, meant) in [("10.1.2.3/16", "10.1.0.0/16"), ("fd00::1/8", "fd00::/8")] {
+        assert!(problem("ALLOWED_NETWORKS", slip).contains(meant), "{slip}");
+    }
+}
+
+#[test]
+fn name_servers_have_port_53_unless_they_say_otherwise() {
+    let config = read(&[("DNS_SERVERS", "10.0.0.2, 10.0.0.3:5353, fd00::2, [fd00::3]:54")]).unwrap();
+    let read: Vec<String> = config.access.dns_servers.iter().map(ToString::to_string).collect();
+    assert_eq!(read, ["10.0.0.2:53", "10.0.0.3:5353", "[fd00::2]:53", "[fd00::3]:54"]);
+    for wrong in ["dns.example", "10.0.0.2:", "10.0.0.2:70000", "10.0.0"] {
+        assert!(problem("DNS_SERVERS", wrong).contains(wrong), "{wrong}");
     }
 }
 

@@ -62,8 +62,8 @@ fn warnings(config: &Config) -> Vec<&'static str> {
         (open, "--insecure: anybody who can connect may use the service"),
         (config.dev, "--dev: images and callbacks on this machine are reached; not for other people's requests"),
         (
-            config.access.allowed_hosts.is_empty() && !config.dev,
-            "no ALLOWED_HOSTS: images can be uploaded only, and no callback is sent",
+            !(config.access.allowed_hosts.is_empty() && config.access.allowed_networks.is_empty()),
+            "ALLOWED_HOSTS, ALLOWED_NETWORKS: whoever may submit jobs can have these reached, public or not",
         ),
         (
             config.http.public_url.is_none() && !config.dev && (everywhere || !config.access.api_keys.is_empty()),

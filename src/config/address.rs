@@ -1,9 +1,8 @@
 //! The settings that are more than a number or a word: hosts, networks, keys, secrets, URLs.
 
-use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::str::FromStr;
+use std::net::{IpAddr, SocketAddr};
 
+use ipnet::IpNet;
 use url::{Host, Url};
 
 use super::{ApiKey, Config};
@@ -24,69 +23,18 @@ const TAKEN_PATHS: [&str; 5] = ["health", "ready", "metrics", "docs", "openapi.j
 /// The result of checking a value: nothing, or what is wrong with it.
 type Checked = Result<(), String>;
 
-/// A block of addresses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Network {
-    address: IpAddr,
-    prefix: u8,
-}
-
-impl Network {
-    /// Whether the address is in the block. IPv4 is never in a block of IPv6, nor the other way round.
-    #[must_use]
-    pub fn contains(&self, address: IpAddr) -> bool {
-        match (self.address, address) {
-            (IpAddr::V4(ours), IpAddr::V4(other)) => {
-                let mask = u32::MAX.checked_shl(32 - u32::from(self.prefix)).unwrap_or(0);
-                ours.to_bits() & mask == other.to_bits() & mask
-            }
-            (IpAddr::V6(ours), IpAddr::V6(other)) => {
-                let mask = u128::MAX.checked_shl(128 - u32::from(self.prefix)).unwrap_or(0);
-                ours.to_bits() & mask == other.to_bits() & mask
-            }
-            _ => false,
-        }
-    }
-}
-
-impl FromStr for Network {
-    type Err = String;
-
-    /// `10.1.0.0/16`, `fd00::/8`; without a slash the one address.
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (address, prefix) = text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
-        let address: IpAddr = address.parse().map_err(|_| format!("{text:?} is not a network such as 10.1.0.0/16"))?;
-        let most = if address.is_ipv4() { 32 } else { 128 };
-        let prefix = match prefix {
-            None => most,
-            Some(prefix) => {
-                let number = prefix.parse().ok().filter(|bits| *bits <= most);
-                number.ok_or_else(|| format!("{text:?} does not end in a number from 0 to {most}"))?
-            }
-        };
-        let network = Self { address, prefix };
-        let first = match address {
-            IpAddr::V4(v4) => {
-                let mask = u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0);
-                IpAddr::V4(Ipv4Addr::from_bits(v4.to_bits() & mask))
-            }
-            IpAddr::V6(v6) => {
-                let mask = u128::MAX.checked_shl(128 - u32::from(prefix)).unwrap_or(0);
-                IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & mask))
-            }
-        };
-        // An address inside is as likely a slip in the address as in the length.
-        if first == address {
-            Ok(network)
-        } else {
-            Err(format!("{text:?} does not begin its network; did you mean {first}/{prefix}?"))
-        }
-    }
-}
-
-impl fmt::Display for Network {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.address, self.prefix)
+/// A block of addresses: `10.1.0.0/16`, `fd00::/8`; without a slash the one address.
+fn network(text: &str) -> Result<IpNet, String> {
+    let wrong = || format!("{text:?} is not a network such as 10.1.0.0/16");
+    let network = match text.parse::<IpNet>() {
+        Ok(network) => network,
+        Err(_) => IpNet::from(text.parse::<IpAddr>().map_err(|_| wrong())?),
+    };
+    // An address inside is as likely a slip in the address as in the length.
+    if network.trunc() == network {
+        Ok(network)
+    } else {
+        Err(format!("{text:?} does not begin its network; did you mean {}?", network.trunc()))
     }
 }
 
@@ -214,9 +162,19 @@ fn allowed_host(item: &str) -> Result<String, String> {
 }
 
 pub(super) fn set_allowed_networks(config: &mut Config, value: &str) -> Checked {
-    config.access.allowed_networks = items(value).map(str::parse).collect::<Result<_, _>>()?;
-    // Ignored, it would let its owner believe that images come from there.
-    Err("is not in this version; name the hosts in ALLOWED_HOSTS".into())
+    config.access.allowed_networks = items(value).map(network).collect::<Result<_, _>>()?;
+    Ok(())
+}
+
+pub(super) fn set_dns_servers(config: &mut Config, value: &str) -> Checked {
+    let server = |item: &str| {
+        let bare = || item.parse().map(|address: IpAddr| SocketAddr::new(address, 53));
+        item.parse()
+            .or_else(|_| bare())
+            .map_err(|_| format!("{item:?} is not an IP address or `address:port`, IPv6 in brackets"))
+    };
+    config.access.dns_servers = items(value).map(server).collect::<Result<_, _>>()?;
+    Ok(())
 }
 
 pub(super) fn set_database(config: &mut Config, value: &str) -> Checked {

@@ -10,10 +10,12 @@ mod table;
 
 use std::collections::HashSet;
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use address::Network;
+use ipnet::IpNet;
+
 pub use document::{example_env, settings_table};
 pub use read::{Flags, Mistake, Mistakes};
 pub use table::{SETTINGS, Setting, Takes, Unit};
@@ -129,10 +131,12 @@ pub struct Access {
     /// CALLBACK_SECRETS, `whsec_` and base64, with which callbacks are signed.
     pub callback_secrets: Vec<String>,
     /// ALLOWED_HOSTS, `host` or `host:port` as `url` writes them: lower case, IPv6 in brackets, no dot at the end. Sources
-    /// and callbacks may be there.
+    /// and callbacks may be there wherever that is.
     pub allowed_hosts: HashSet<String>,
-    /// ALLOWED_NETWORKS: sources and callbacks may be there.
-    pub allowed_networks: Vec<Network>,
+    /// ALLOWED_NETWORKS: sources and callbacks may be there, on ports 80 and 443.
+    pub allowed_networks: Vec<IpNet>,
+    /// DNS_SERVERS: who is asked for names of hosts; the system's if empty.
+    pub dns_servers: Vec<SocketAddr>,
     /// `--insecure`: listens beyond loopback without keys.
     pub insecure: bool,
 }
@@ -145,6 +149,7 @@ impl fmt::Debug for Access {
             .field("callback_secrets", &self.callback_secrets.len())
             .field("allowed_hosts", &self.allowed_hosts)
             .field("allowed_networks", &self.allowed_networks)
+            .field("dns_servers", &self.dns_servers)
             .field("insecure", &self.insecure)
             .finish()
     }

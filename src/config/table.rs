@@ -256,14 +256,21 @@ pub const SETTINGS: &[Setting] = &[
         "ALLOWED_HOSTS",
         "",
         text("`host` or `host:port`, IPv6 in brackets, several with commas", address::set_allowed_hosts),
-        "the hosts that images are fetched from and callbacks sent to, and no others; without a port its ports 80 and 443",
+        "hosts that may be reached although they are not public, for images and callbacks; without a port its ports 80 and 443",
     ),
     row(
         ACCESS,
         "ALLOWED_NETWORKS",
         "",
         text("networks such as 10.1.0.0/16, several with commas", address::set_allowed_networks),
-        "nothing in this version, which refuses to start with it; use ALLOWED_HOSTS",
+        "addresses that may be reached although they are not public, on ports 80 and 443",
+    ),
+    row(
+        ACCESS,
+        "DNS_SERVERS",
+        "",
+        text("IP addresses, with a port unless it is 53, several with commas", address::set_dns_servers),
+        "who is asked for the addresses of hosts; without it whoever /etc/resolv.conf names",
     ),
     row(
         IMAGES,

@@ -1,65 +1,177 @@
-//! The only place where an HTTP client is built and a name becomes an address.
+//! One HTTP exchange over one connection, opened to one of the addresses that it is given.
+//!
+//! Nothing here looks up a name, follows a redirect, reads a proxy from the environment or keeps a connection: what was
+//! judged is what is connected to, and a receiver's stale connection never costs a callback.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::{Client, redirect, retry};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Incoming};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::header::HeaderMap;
+use hyper::{Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, RootCertStore};
+use rustls_platform_verifier::BuilderVerifierExt;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::sleep;
+use tokio_rustls::TlsConnector;
+use url::{Host, Url};
 
-use super::policy::is_localhost;
+/// How long an address has to answer before the next one is tried beside it: RFC 8305 section 5.
+const HEAD_START: Duration = Duration::from_millis(250);
 
-/// What the service calls itself to others.
-const USER_AGENT: &str = concat!("SpineLift/", env!("CARGO_PKG_VERSION"));
+/// Largest header of an answer, bytes, and most fields: beyond what browsers take.
+const HEADER_BYTES: usize = 64 << 10;
+const HEADER_FIELDS: usize = 128;
 
-/// Longest that a name may take to resolve: a resolver asks twice within it.
-const RESOLVE: Duration = Duration::from_secs(2);
-
-/// Most addresses of a name that are tried: real hosts have fewer, and each costs a connect timeout.
-const MOST_ADDRESSES: usize = 16;
-
-/// One client for everything, with no proxy from the environment, no redirect and no retry of its own. Connections are
-/// not kept: a name is looked at anew for every request, and a receiver's stale connection never costs a callback.
-pub(super) fn build(connect_timeout: Duration) -> Result<Client, reqwest::Error> {
-    // Fails if a provider was installed before, which then is the one in use.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let builder = || {
-        Client::builder()
-            .user_agent(USER_AGENT)
-            .no_proxy()
-            .redirect(redirect::Policy::none())
-            .retry(retry::never())
-            .referer(false)
-            .connect_timeout(connect_timeout)
-            .pool_max_idle_per_host(0)
-            .dns_resolver(Arc::new(Names))
-    };
-    builder().build().or_else(|cause| {
-        // A bare container has no certificates. Plain HTTP works there; every https:// URL fails, and this says why.
-        tracing::warn!(%cause, "no system certificates were found, so no https:// host can be verified; install them");
-        builder().tls_certs_only([]).build()
-    })
+/// The way to encrypted hosts.
+pub(super) struct Client {
+    tls: TlsConnector,
 }
 
-/// Resolves names. Addresses written in a URL never come here: the policy has judged them.
-struct Names;
-
-impl Resolve for Names {
-    fn resolve(&self, name: Name) -> Resolving {
-        Box::pin(async move {
-            let found = tokio::time::timeout(RESOLVE, look_up(name.as_str())).await??;
-            let addresses: Addrs = Box::new(found.into_iter().take(MOST_ADDRESSES));
-            Ok(addresses)
-        })
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Client")
     }
 }
 
-/// The addresses of a name, with port 0 for the URL's own.
-async fn look_up(name: &str) -> std::io::Result<Vec<SocketAddr>> {
-    if is_localhost(name) {
-        // Never asked of a resolver, which could answer anything.
-        let loopback = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
-        return Ok(loopback.map(|address| SocketAddr::new(address, 0)).into());
+impl Client {
+    /// A client that trusts whom the system trusts.
+    pub(super) fn new() -> Result<Self, rustls::Error> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder =
+            || ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions();
+        let mut config = match builder()?.with_platform_verifier() {
+            Ok(builder) => builder.with_no_client_auth(),
+            Err(cause) => {
+                // A bare container has no certificates. Plain HTTP works there; every https:// URL fails, and this says why.
+                tracing::warn!(%cause, "no system certificates were found, so no https:// host can be verified; install them");
+                builder()?.with_root_certificates(RootCertStore::empty()).with_no_client_auth()
+            }
+        };
+        config.alpn_protocols = vec![b"http/1.1".into()];
+        Ok(Self { tls: TlsConnector::from(Arc::new(config)) })
     }
-    Ok(tokio::net::lookup_host((name, 0)).await?.collect())
+
+    /// Connects to one of the addresses, and agrees on TLS where the URL asks for it.
+    pub(super) async fn connect(&self, url: &Url, addresses: &[SocketAddr]) -> io::Result<Connection> {
+        let stream = connect_any(addresses).await?;
+        // Fails on a socket just closed, which the next write tells as well.
+        let _ = stream.set_nodelay(true);
+        if url.scheme() == "https" {
+            let stream = self.tls.connect(server_name(url)?, stream).await?;
+            shake_hands(stream).await
+        } else {
+            shake_hands(stream).await
+        }
+    }
+}
+
+/// The first connection to come about. An address that does not answer delays the next by no more than [`HEAD_START`].
+async fn connect_any(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
+    let mut untried = addresses.iter();
+    let mut attempts = JoinSet::new();
+    let mut failed = io::Error::new(io::ErrorKind::AddrNotAvailable, "there is no address");
+    loop {
+        match untried.next() {
+            Some(address) => drop(attempts.spawn(TcpStream::connect(*address))),
+            None if attempts.is_empty() => return Err(failed),
+            None => {}
+        }
+        tokio::select! {
+            Some(ended) = attempts.join_next() => match ended {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) => failed = error,
+                Err(error) => failed = io::Error::other(error),
+            },
+            () = sleep(HEAD_START), if untried.len() > 0 => {}
+        }
+    }
+}
+
+/// The name that a certificate must have.
+fn server_name(url: &Url) -> io::Result<ServerName<'static>> {
+    match url.host() {
+        Some(Host::Domain(name)) => {
+            ServerName::try_from(name.strip_suffix('.').unwrap_or(name).to_owned()).map_err(io::Error::other)
+        }
+        Some(Host::Ipv4(address)) => Ok(ServerName::IpAddress(address.into())),
+        Some(Host::Ipv6(address)) => Ok(ServerName::IpAddress(address.into())),
+        None => Err(io::Error::other("the URL has no host")),
+    }
+}
+
+async fn shake_hands<S>(stream: S) -> io::Result<Connection>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let mut http = http1::Builder::new();
+    http.max_header_size(HEADER_BYTES).max_headers(HEADER_FIELDS);
+    let (sender, connection) = http.handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+    // Its errors are those of the request that waits for it.
+    let driver = Driver(tokio::spawn(async { drop(connection.await) }));
+    Ok(Connection { sender, driver })
+}
+
+/// The task that moves the bytes of a connection, which ends with it.
+#[derive(Debug)]
+struct Driver(JoinHandle<()>);
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// A connection that is good for one request.
+pub(super) struct Connection {
+    sender: SendRequest<Full<Bytes>>,
+    driver: Driver,
+}
+
+impl Connection {
+    /// Sends a request and waits for the header of the answer.
+    pub(super) async fn ask(mut self, request: Request<Full<Bytes>>) -> hyper::Result<Reply> {
+        let (head, body) = self.sender.send_request(request).await?.into_parts();
+        Ok(Reply { status: head.status, headers: head.headers, body, _driver: self.driver })
+    }
+}
+
+/// An answer, whose connection ends with it.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    body: Incoming,
+    _driver: Driver,
+}
+
+impl Reply {
+    /// The body's length, where the header tells it.
+    pub(super) fn length(&self) -> Option<u64> {
+        self.body.size_hint().exact()
+    }
+
+    /// The next piece of the body.
+    pub(super) async fn piece(&mut self) -> hyper::Result<Option<Bytes>> {
+        loop {
+            match self.body.frame().await.transpose()? {
+                None => return Ok(None),
+                // Trailers say nothing that is wanted here.
+                Some(frame) => {
+                    if let Ok(piece) = frame.into_data() {
+                        return Ok(Some(piece));
+                    }
+                }
+            }
+        }
+    }
 }

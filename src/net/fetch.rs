@@ -3,20 +3,20 @@
 use std::error::Error;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use reqwest::header::{ACCEPT_ENCODING, CONTENT_ENCODING, LOCATION};
-use reqwest::{Response, StatusCode};
+use bytes::Bytes;
+use hyper::header::{ACCEPT, ACCEPT_ENCODING, HeaderMap, HeaderValue, LOCATION};
+use hyper::{Method, StatusCode};
 use serde_json::json;
 use thiserror::Error as ThisError;
 use tokio::time::{Instant, timeout, timeout_at};
 use url::Url;
 
+use super::body::{Body, BodyError, Encoding};
+use super::client::Reply;
+use super::reach::ReachError;
 use super::{Net, Refusal, retry_after};
 use crate::crash_point;
 use crate::job::{Failure, FailureCode};
-
-/// Most bytes set aside before the first has come: a length is a claim until then.
-const MOST_SET_ASIDE: u64 = 1 << 20;
 
 /// Why an image could not be fetched.
 #[derive(Debug, ThisError)]
@@ -61,9 +61,36 @@ impl FetchError {
         error
     }
 
-    fn too_slow(what: &str, limit: Duration) -> Self {
-        let message = format!("the image's server {what} within {} s; try again later", limit.as_secs_f64());
+    fn bomb() -> Self {
+        let message =
+            "the file at the URL is sent packed and unpacks to far more than an image does; serve it as it is";
+        Self::permanent(FailureCode::SourceTooLarge, message)
+    }
+
+    fn too_slow(did_not: &str, limit: Duration) -> Self {
+        let message = format!("the image's server {did_not} within {} s; try again later", limit.as_secs_f64());
         Self::transient(FailureCode::SourceTimeout, message)
+    }
+
+    fn broke_off(cause: hyper::Error) -> Self {
+        let message = "the image's server broke off before the end of the file; try again later";
+        Self::transient(FailureCode::SourceUnavailable, message).because(cause)
+    }
+}
+
+impl From<ReachError> for FetchError {
+    fn from(error: ReachError) -> Self {
+        match error {
+            ReachError::Refused(refusal) => Self::refused(&refusal),
+            ReachError::NoSuchHost => {
+                Self::permanent(FailureCode::SourceNotFound, "the URL's host does not exist; check it")
+            }
+            ReachError::TimedOut { did_not, limit } => Self::too_slow(did_not, limit),
+            ReachError::Failed(cause) => {
+                let message = "the image's server could not be reached or broke off; try again later";
+                Self::transient(FailureCode::SourceUnavailable, message).because(cause)
+            }
+        }
     }
 }
 
@@ -82,17 +109,21 @@ impl Net {
     }
 
     /// The first answer that is no redirect.
-    async fn follow(&self, url: &str) -> Result<Response, FetchError> {
+    async fn follow(&self, url: &str) -> Result<Reply, FetchError> {
         let mut url = self.judge.read(url).map_err(|refusal| FetchError::refused(&refusal))?;
-        for _ in 0..=self.limits.redirects {
-            let response = self.get(url.clone()).await?;
-            match response.status() {
+        for hop in 0..=self.limits.redirects {
+            let reply = match self.reach(Method::GET, &url, wishes(), Bytes::new(), self.limits.first_byte).await {
+                // The caller did not write this URL.
+                Err(ReachError::Refused(refusal)) if hop > 0 => return Err(redirected_inward().because(refusal)),
+                reached => reached?,
+            };
+            match reply.status {
                 StatusCode::MOVED_PERMANENTLY
                 | StatusCode::FOUND
                 | StatusCode::SEE_OTHER
                 | StatusCode::TEMPORARY_REDIRECT
-                | StatusCode::PERMANENT_REDIRECT => url = self.next_hop(&url, &response)?,
-                status => return accept(status, &response).map(|()| response),
+                | StatusCode::PERMANENT_REDIRECT => url = self.next_hop(&url, &reply.headers)?,
+                _ => return accept(&reply).map(|()| reply),
             }
         }
         let message = format!("the URL redirects more than {} times; use the image's own URL", self.limits.redirects);
@@ -100,8 +131,8 @@ impl Net {
     }
 
     /// Where a redirect leads, if that may be reached. The message does not repeat it: the caller did not write it.
-    fn next_hop(&self, from: &Url, response: &Response) -> Result<Url, FetchError> {
-        let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
+    fn next_hop(&self, from: &Url, headers: &HeaderMap) -> Result<Url, FetchError> {
+        let location = headers.get(LOCATION).and_then(|location| location.to_str().ok());
         let next = location.and_then(|location| from.join(location).ok());
         let Some(next) = next else {
             return Err(FetchError::unavailable("the URL redirects to nowhere; use the image's own URL"));
@@ -110,59 +141,44 @@ impl Net {
             let message = "the URL redirects from https to http, which is not followed; use the image's own URL";
             return Err(FetchError::permanent(FailureCode::UrlNotAllowed, message));
         }
-        self.judge.judge(&next).map_err(|refusal| {
-            let message = "the URL redirects to one that this service may not reach; use the image's own URL";
-            FetchError::permanent(FailureCode::UrlNotAllowed, message).because(refusal)
-        })?;
+        self.judge.judge(&next).map_err(|refusal| redirected_inward().because(refusal))?;
         Ok(next)
     }
 
-    /// Asks, and waits for the header of the answer.
-    async fn get(&self, url: Url) -> Result<Response, FetchError> {
-        let request = self.client.get(url).header(ACCEPT_ENCODING, "identity").send();
-        let limit = self.limits.connect + self.limits.first_byte;
-        match timeout(limit, request).await {
-            Err(_) => Err(FetchError::too_slow("did not answer", limit)),
-            Ok(Err(error)) if error.is_timeout() => {
-                Err(FetchError::too_slow("could not be reached", self.limits.connect).because(error.without_url()))
-            }
-            Ok(Err(error)) => {
-                let message = "the image's server could not be reached or broke off; try again later";
-                Err(FetchError::transient(FailureCode::SourceUnavailable, message).because(error.without_url()))
-            }
-            Ok(Ok(response)) => Ok(response),
-        }
-    }
-
     /// The body, while it keeps within the limits.
-    async fn read(&self, mut response: Response, max_bytes: u64) -> Result<Bytes, FetchError> {
+    async fn read(&self, mut reply: Reply, max_bytes: u64) -> Result<Bytes, FetchError> {
         let limits = &self.limits;
-        let declared = response.content_length().unwrap_or(0);
+        let Some(encoding) = Encoding::of(&reply.headers) else {
+            let message = "the image's server sends the file with a Content-Encoding other than gzip although asked not to; \
+                           serve it as it is";
+            return Err(FetchError::unavailable(message));
+        };
+        let declared = reply.length().unwrap_or(0);
         if declared > max_bytes {
             return Err(FetchError::too_large(max_bytes));
         }
-        let mut body = BytesMut::with_capacity(usize::try_from(declared.min(MOST_SET_ASIDE)).unwrap_or(0));
+        let not_taken = |error| match error {
+            BodyError::TooLarge => FetchError::too_large(max_bytes),
+            BodyError::Bomb => FetchError::bomb(),
+            BodyError::Broken(cause) => {
+                let message = "the file is not packed as its server's Content-Encoding says; serve it as it is";
+                FetchError::unavailable(message).because(cause)
+            }
+        };
+        let mut body = Body::new(encoding, declared, max_bytes);
         let begun = Instant::now();
         loop {
-            let piece = match timeout_at(Instant::now() + limits.idle, response.chunk()).await {
+            let piece = match timeout_at(Instant::now() + limits.idle, reply.piece()).await {
                 Err(_) => return Err(FetchError::too_slow("sent nothing", limits.idle)),
-                Ok(Err(error)) => {
-                    let message = "the image's server broke off before the end of the file; try again later";
-                    return Err(
-                        FetchError::transient(FailureCode::SourceUnavailable, message).because(error.without_url())
-                    );
-                }
-                Ok(Ok(None)) => return Ok(body.freeze()),
+                Ok(Err(error)) => return Err(FetchError::broke_off(error)),
+                Ok(Ok(None)) => return body.finish().map_err(not_taken),
                 Ok(Ok(Some(piece))) => piece,
             };
-            if (body.len() + piece.len()) as u64 > max_bytes {
-                return Err(FetchError::too_large(max_bytes));
-            }
-            body.extend_from_slice(&piece);
+            body.push(&piece).map_err(not_taken)?;
             crash_point::reached("during_fetch");
             let took = begun.elapsed();
             let due = took.as_secs_f64() * limits.least_bytes_per_second as f64;
-            if took > limits.grace && (body.len() as f64) < due {
+            if took > limits.grace && (body.sent() as f64) < due {
                 let rate = limits.least_bytes_per_second;
                 let message = format!("the image's server sends less than {rate} bytes a second; try again later");
                 return Err(FetchError::transient(FailureCode::SourceTimeout, message));
@@ -171,40 +187,75 @@ impl Net {
     }
 }
 
-/// Whether an answer brings the whole file as it is.
-fn accept(status: StatusCode, response: &Response) -> Result<(), FetchError> {
-    let number = status.as_u16();
-    match status {
-        StatusCode::OK => {}
+/// What is asked for besides the URL: an image, as it is.
+fn wishes() -> HeaderMap {
+    HeaderMap::from_iter([
+        (ACCEPT, HeaderValue::from_static("image/*, */*;q=0.1")),
+        (ACCEPT_ENCODING, HeaderValue::from_static("identity")),
+    ])
+}
+
+/// The message does not repeat where the redirect leads: the caller did not write it.
+fn redirected_inward() -> FetchError {
+    let message = "the URL redirects to one that this service may not reach; use the image's own URL";
+    FetchError::permanent(FailureCode::UrlNotAllowed, message)
+}
+
+/// Whether an answer brings the whole file.
+fn accept(reply: &Reply) -> Result<(), FetchError> {
+    let number = reply.status.as_u16();
+    match reply.status {
+        StatusCode::OK => Ok(()),
         StatusCode::NOT_FOUND | StatusCode::GONE => {
             let message = format!("nothing is at the URL: its server answers {number}; check it");
-            return Err(FetchError::permanent(FailureCode::SourceNotFound, message));
+            Err(FetchError::permanent(FailureCode::SourceNotFound, message))
         }
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS => {
-            return Err(failed_for_now(number, response));
+            Err(failed_for_now(reply))
         }
-        status if status.is_server_error() => return Err(failed_for_now(number, response)),
+        status if status.is_server_error() => Err(failed_for_now(reply)),
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
             let message = format!("the image's server answers {number}: the URL needs a right that this service lacks");
-            return Err(FetchError::unavailable(message));
+            Err(FetchError::unavailable(message))
         }
         _ => {
             let message = format!("the image's server answers {number} and not 200 with the whole file; check the URL");
-            return Err(FetchError::unavailable(message));
+            Err(FetchError::unavailable(message))
         }
     }
-    let encodings = response.headers().get_all(CONTENT_ENCODING).iter();
-    let plain = |value: &[u8]| value.is_empty() || value.eq_ignore_ascii_case(b"identity");
-    if encodings.map(|value| value.as_bytes()).all(plain) {
-        return Ok(());
-    }
-    let message = "the image's server sends the file with a Content-Encoding although asked not to; serve it as it is";
-    Err(FetchError::unavailable(message))
 }
 
 /// An answer that may be another one later.
-fn failed_for_now(status: u16, response: &Response) -> FetchError {
-    let message = format!("the image's server answers {status}; try again later");
+fn failed_for_now(reply: &Reply) -> FetchError {
+    let message = format!("the image's server answers {}; try again later", reply.status.as_u16());
     let error = FetchError::transient(FailureCode::SourceUnavailable, message);
-    FetchError { retry_after: retry_after::read(response.headers()), ..error }
+    FetchError { retry_after: retry_after::read(&reply.headers), ..error }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::{Limits, Policy};
+
+    #[test]
+    fn a_redirect_keeps_its_encryption() {
+        let net = Net::new(&Policy::default(), Limits::default()).unwrap();
+        let hop = |from: &str, location: &'static str| {
+            let headers = HeaderMap::from_iter([(LOCATION, HeaderValue::from_static(location))]);
+            net.next_hop(&Url::parse(from).unwrap(), &headers)
+        };
+        for (from, location, to) in [
+            ("http://a.example/x/y", "https://b.example/", "https://b.example/"),
+            ("https://a.example/x/y", "z", "https://a.example/x/z"),
+            ("https://a.example/", "//b.example/", "https://b.example/"),
+            ("http://a.example/", "http://b.example/", "http://b.example/"),
+        ] {
+            assert_eq!(hop(from, location).unwrap().as_str(), to);
+        }
+        for location in ["http://a.example/", "http://b.example/", "HTTP://b.example/"] {
+            let error = hop("https://a.example/", location).unwrap_err();
+            assert_eq!(error.failure.code, FailureCode::UrlNotAllowed, "{location}");
+            assert!(error.failure.message.contains("https to http"), "{error}");
+        }
+    }
 }

@@ -1,17 +1,21 @@
-//! Requests to URLs that callers name: images fetched, callbacks sent, within limits and to allowed hosts only.
+//! Requests to URLs that callers name: images fetched, callbacks sent, within limits and to public addresses only.
 //!
-//! `policy` decides on a parsed URL, `client` resolves and connects, `fetch` and `send` use both. Nothing else in the
-//! service makes a request.
+//! `policy` judges a URL and, by `address`, what its host turns out to be; `names` looks it up; `client` connects to what
+//! was judged. `reach` is these in a row, `fetch` and `send` are its two uses. Nothing else in the service makes a
+//! request.
 
+mod address;
+mod body;
 mod client;
 mod fetch;
+mod names;
 mod policy;
+mod reach;
 mod retry_after;
 mod send;
 
 use std::time::Duration;
 
-use reqwest::Client;
 use thiserror::Error;
 use url::Url;
 
@@ -19,12 +23,16 @@ pub use fetch::FetchError;
 pub use policy::{Policy, Refusal};
 pub use send::{Answer, SendError};
 
+use client::Client;
+use names::Names;
 use policy::Judge;
 
 /// How long a fetch may take, and how it must go on. Sends have their own limit in each call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// To resolve, connect and agree on TLS.
+    /// To look the host up.
+    pub resolve: Duration,
+    /// To connect and agree on TLS.
     pub connect: Duration,
     /// From the connection to the answer's header.
     pub first_byte: Duration,
@@ -44,6 +52,7 @@ impl Default for Limits {
     /// What an honest server of images keeps to by far, and what one that holds a worker up does not.
     fn default() -> Self {
         Self {
+            resolve: Duration::from_secs(2),
             connect: Duration::from_secs(3),
             first_byte: Duration::from_secs(5),
             idle: Duration::from_secs(5),
@@ -63,13 +72,14 @@ pub enum NetError {
     AllowedHost(String),
     /// The client cannot be built.
     #[error("the HTTP client cannot be built: {0}")]
-    Client(#[from] reqwest::Error),
+    Client(#[from] rustls::Error),
 }
 
 /// The way to other hosts.
 #[derive(Debug)]
 pub struct Net {
     judge: Judge,
+    names: Names,
     limits: Limits,
     client: Client,
 }
@@ -81,10 +91,11 @@ impl Net {
     /// [`NetError`], for the operator.
     pub fn new(policy: &Policy, limits: Limits) -> Result<Self, NetError> {
         let judge = Judge::new(policy).map_err(NetError::AllowedHost)?;
-        Ok(Self { judge, limits, client: client::build(limits.connect)? })
+        let names = Names::new(policy.name_servers.clone(), limits.resolve);
+        Ok(Self { judge, names, limits, client: Client::new()? })
     }
 
-    /// Whether a URL may be reached, by its form and host alone; nothing is resolved. Checked again at every use.
+    /// Whether a URL may be reached, by its form and an address in it; no name is looked up. Judged again at every use.
     ///
     /// # Errors
     /// [`Refusal`], a sentence for the caller.

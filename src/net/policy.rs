@@ -1,26 +1,52 @@
-//! Which URLs may be reached: a pure judgement on the parsed URL, made at submission, at every use and at every redirect.
+//! Which URLs may be reached: a pure judgement, made at submission, at every use and at every redirect.
 //!
-//! Hosts are denied by default. A host is compared as the WHATWG parser writes it, so the many spellings of an address
-//! (`0x7f000001`, `0177.1`, full-width digits) are all judged as the one they mean.
+//! A URL is judged by its form, then by each address that its host has. A host is compared as the WHATWG parser writes
+//! it, so the many spellings of an address (`0x7f000001`, `0177.1`, full-width digits) are all judged as the one they
+//! mean.
 
 use std::collections::HashSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use ipnet::IpNet;
 use thiserror::Error;
 use url::{Host, Url};
+
+use super::address::is_public;
 
 /// Longest URL, bytes: what servers and proxies agree to take.
 const LONGEST_URL: usize = 2048;
 
-/// Ports that a host listed without one may be reached on.
+/// Ports of HTTP. Others are other protocols' as a rule, some of which take orders from a request that is not theirs.
 const WEB_PORTS: [u16; 2] = [80, 443];
 
-/// What may be reached, as it is set.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// What `localhost` means, whatever a resolver may say: RFC 6761 section 6.3.
+pub(super) const LOOPBACK: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+
+/// What may be reached, as it is set. By default public addresses on ports 80 and 443, and nothing else.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     /// Loopback on any port may be reached as well: for a developer's own machine.
     pub dev: bool,
-    /// ALLOWED_HOSTS: `host` for its ports 80 and 443, or `host:port`.
+    /// ALLOWED_HOSTS: `host` for its ports 80 and 443, or `host:port`. Exactly these may be reached wherever they are.
     pub allowed_hosts: HashSet<String>,
+    /// ALLOWED_NETWORKS: addresses that are reached as public ones are.
+    pub allowed_networks: Vec<IpNet>,
+    /// Ports that hosts may be reached on that are not listed with another.
+    pub ports: Vec<u16>,
+    /// DNS_SERVERS: who is asked for names; the system's if empty.
+    pub name_servers: Vec<SocketAddr>,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            dev: false,
+            allowed_hosts: HashSet::new(),
+            allowed_networks: Vec::new(),
+            ports: WEB_PORTS.to_vec(),
+            name_servers: Vec::new(),
+        }
+    }
 }
 
 /// Why a URL is not reached, as a sentence for its caller.
@@ -38,27 +64,43 @@ pub enum Refusal {
     /// `user:password@`.
     #[error("the URL holds a user name or password, which is not sent; remove it")]
     UserInfo,
-    /// A host or port that is not listed.
-    #[error("{0} is not a host that this service may reach; ask its operator to list it in ALLOWED_HOSTS")]
-    Host(String),
+    /// A port that is not HTTP's and not listed.
+    #[error(
+        "the URL has port {0}, only 80 and 443 are reached; ask the operator to list the host with it in ALLOWED_HOSTS"
+    )]
+    Port(u16),
+    /// Its host is, or has among its addresses, one that is not public. The address is not told: it may be a secret.
+    #[error("the URL's host is not a public one; ask the operator to list it in ALLOWED_HOSTS if it should be reached")]
+    NotPublic,
+}
+
+/// On what ground a URL may be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ground {
+    /// The operator has listed host and port: they are reached wherever they are.
+    Listed,
+    /// Every address of the host may be reached; those of a name are still to be judged.
+    Address,
 }
 
 /// A policy with its hosts in the parser's own spelling.
 #[derive(Debug, Clone)]
 pub(super) struct Judge {
     dev: bool,
-    allowed: HashSet<(String, u16)>,
+    listed: HashSet<(String, u16)>,
+    networks: Vec<IpNet>,
+    ports: Vec<u16>,
 }
 
 impl Judge {
     /// Reads the list of hosts; the entry that is none comes back as the error.
     pub(super) fn new(policy: &Policy) -> Result<Self, String> {
-        let mut allowed = HashSet::new();
+        let mut listed = HashSet::new();
         for entry in &policy.allowed_hosts {
             let (host, ports) = read_entry(entry).ok_or_else(|| entry.clone())?;
-            allowed.extend(ports.into_iter().map(|port| (host.clone(), port)));
+            listed.extend(ports.into_iter().map(|port| (host.clone(), port)));
         }
-        Ok(Self { dev: policy.dev, allowed })
+        Ok(Self { dev: policy.dev, listed, networks: policy.allowed_networks.clone(), ports: policy.ports.clone() })
     }
 
     /// Parses a caller's URL and judges it.
@@ -71,8 +113,8 @@ impl Judge {
         Ok(url)
     }
 
-    /// Judges a parsed URL: the one decision that every request, first or redirected, must pass.
-    pub(super) fn judge(&self, url: &Url) -> Result<(), Refusal> {
+    /// Judges all of a parsed URL but the addresses that its host will turn out to have.
+    pub(super) fn judge(&self, url: &Url) -> Result<Ground, Refusal> {
         if url.as_str().len() > LONGEST_URL {
             return Err(Refusal::Length(url.as_str().len()));
         }
@@ -86,10 +128,28 @@ impl Judge {
             return Err(Refusal::Form);
         };
         let name = without_root(&host.to_string()).to_owned();
-        if self.allowed.contains(&(name.clone(), port)) || (self.dev && is_loopback(&host)) {
-            return Ok(());
+        if self.listed.contains(&(name, port)) || (self.dev && is_loopback(&host)) {
+            return Ok(Ground::Listed);
         }
-        Err(Refusal::Host(if WEB_PORTS.contains(&port) { name } else { format!("{name}:{port}") }))
+        if !self.ports.contains(&port) {
+            return Err(Refusal::Port(port));
+        }
+        match host {
+            Host::Ipv4(address) => self.judge_addresses(&[address.into()])?,
+            Host::Ipv6(address) => self.judge_addresses(&[address.into()])?,
+            Host::Domain(name) if is_localhost(name) => self.judge_addresses(&LOOPBACK)?,
+            Host::Domain(_) => {}
+        }
+        Ok(Ground::Address)
+    }
+
+    /// Judges every address of a host: one that may not be reached spoils them all, as the next answer may have it first.
+    pub(super) fn judge_addresses(&self, addresses: &[IpAddr]) -> Result<(), Refusal> {
+        let allowed = |address: &IpAddr| {
+            let canonical = address.to_canonical();
+            is_public(*address) || self.networks.iter().any(|network| network.contains(&canonical))
+        };
+        if addresses.iter().all(allowed) { Ok(()) } else { Err(Refusal::NotPublic) }
     }
 }
 
@@ -113,7 +173,7 @@ fn without_root(name: &str) -> &str {
 }
 
 /// Whether the host is this machine by its own name. No name is looked up for that: RFC 6761 reserves `localhost`.
-pub(super) fn is_loopback<S: AsRef<str>>(host: &Host<S>) -> bool {
+fn is_loopback<S: AsRef<str>>(host: &Host<S>) -> bool {
     match host {
         Host::Domain(name) => is_localhost(name.as_ref()),
         Host::Ipv4(address) => address.is_loopback(),

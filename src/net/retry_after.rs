@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use hyper::header::{HeaderMap, RETRY_AFTER};
 
 /// Longest wait that is passed on; what asks for more asks for nonsense.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);

@@ -169,7 +169,7 @@ async fn deliver(shift: &Shift, delivery: Delivery) -> bool {
         tracing::info!(job = %delivery.job_id, receiver = delivery.host, ?cause, "a callback was not answered");
     }
     record(shift, &delivery, attempt, outcome, word).await;
-    !matches!(answer, Err(SendError::TimedOut(_) | SendError::Failed(_)))
+    !matches!(answer, Err(SendError::TimedOut(_) | SendError::Failed(_) | SendError::NoSuchHost))
 }
 
 /// Writes an attempt down, and counts it.
@@ -216,7 +216,7 @@ fn follows(delivery: &Delivery, answer: &Result<Answer, SendError>) -> (Delivery
         // 410: the receiver wants no more of it.
         Ok(Answer { status: 410, .. }) | Err(SendError::Refused(_)) => return (DeliveryOutcome::GivenUp, "given_up"),
         Ok(answer) => answer.retry_after,
-        Err(SendError::TimedOut(_) | SendError::Failed(_)) => None,
+        Err(_) => None,
     };
     later(delivery, asked)
 }

@@ -1,0 +1,130 @@
+//! Which addresses and URLs may be reached: the rows of `testdata/net`, judged by the service and by a second oracle.
+
+#![cfg(feature = "serve")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::process::Command;
+
+use spinelift::net::{Limits, Net, Policy, Refusal};
+
+const ADDRESSES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/net/addresses.txt");
+const URLS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/net/urls.txt");
+const SECOND_ORACLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/net/second_oracle.py");
+
+/// Verdict and the rest of every row.
+fn rows(path: &str) -> Vec<(String, String)> {
+    let text = std::fs::read_to_string(path).unwrap();
+    let rows = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    rows.map(|row| row.split_once(' ').unwrap()).map(|(verdict, rest)| (verdict.into(), rest.trim().into())).collect()
+}
+
+fn net(policy: &Policy) -> Net {
+    Net::new(policy, Limits::default()).unwrap()
+}
+
+fn url_of(address: &str) -> String {
+    if address.contains(':') { format!("http://[{address}]/") } else { format!("http://{address}/") }
+}
+
+#[test]
+fn every_address_is_judged_as_its_row_says() {
+    let net = net(&Policy::default());
+    let rows = rows(ADDRESSES);
+    for (verdict, row) in &rows {
+        let address = row.split_whitespace().next().unwrap();
+        address.parse::<IpAddr>().unwrap();
+        let judged = net.check(&url_of(address)).map(|_| ());
+        let expected = match verdict.as_str() {
+            "public" => Ok(()),
+            "special" => Err(Refusal::NotPublic),
+            other => panic!("{other} is no verdict"),
+        };
+        assert_eq!(judged, expected, "{row}");
+    }
+    assert!(rows.len() >= 200, "{}", rows.len());
+}
+
+#[test]
+fn every_url_is_judged_as_its_row_says() {
+    let net = net(&Policy::default());
+    let mut seen: HashMap<&str, usize> = HashMap::new();
+    let rows = rows(URLS);
+    for (verdict, text) in &rows {
+        let url: String = serde_json::from_str(text).unwrap();
+        let judged = match net.check(&url) {
+            Ok(read) if matches!(read.host(), Some(url::Host::Domain(_))) => "name",
+            Ok(_) => "public",
+            Err(Refusal::NotPublic) => "not-public",
+            Err(Refusal::Form) => "form",
+            Err(Refusal::Scheme(_)) => "scheme",
+            Err(Refusal::UserInfo) => "user",
+            Err(Refusal::Port(_)) => "port",
+            Err(Refusal::Length(_)) => "length",
+        };
+        assert_eq!(judged, verdict, "{text}: {:?}", net.check(&url));
+        *seen.entry(judged).or_default() += 1;
+    }
+    assert!(rows.len() >= 150 && seen["not-public"] >= 80, "{seen:?}");
+}
+
+#[test]
+fn a_second_oracle_agrees_or_says_why_not() {
+    let ran = match Command::new("python3").args([SECOND_ORACLE, ADDRESSES, URLS]).output() {
+        Ok(ran) => ran,
+        Err(error) => {
+            assert!(std::env::var_os("CI").is_none(), "python3 is needed: {error}");
+            eprintln!("skipped: python3 is not here");
+            return;
+        }
+    };
+    let told = String::from_utf8_lossy(&ran.stdout);
+    assert!(ran.status.success(), "{told}{}", String::from_utf8_lossy(&ran.stderr));
+    println!("{told}");
+}
+
+#[test]
+fn a_url_has_a_greatest_length() {
+    let net = net(&Policy::default());
+    let long = |bytes: usize| format!("http://example.com/{}", "x".repeat(bytes - 19));
+    assert!(net.check(&long(2048)).is_ok());
+    assert_eq!(net.check(&long(2049)), Err(Refusal::Length(2049)));
+    // Short as written, long once its letters are escaped.
+    let escaped = format!("http://example.com/{}", "ä".repeat(800));
+    assert!(matches!(net.check(&escaped), Err(Refusal::Length(_))));
+}
+
+#[test]
+fn a_network_that_is_allowed_is_reached_on_the_ports_of_the_web() {
+    let networks = ["10.1.0.0/16", "fd00::/8"].map(|network| network.parse().unwrap()).to_vec();
+    let net = net(&Policy { allowed_networks: networks, ..Policy::default() });
+    for reached in ["http://10.1.0.0/", "https://10.1.255.255/", "http://[::ffff:10.1.2.3]/", "http://[fd00::1]/"] {
+        assert!(net.check(reached).is_ok(), "{reached}: {:?}", net.check(reached));
+    }
+    for beside in ["http://10.2.0.0/", "http://10.0.255.255/", "http://[fe80::1]/", "http://[64:ff9b::10.1.0.1]/"] {
+        assert_eq!(net.check(beside), Err(Refusal::NotPublic), "{beside}");
+    }
+    assert_eq!(net.check("http://10.1.0.1:9000/"), Err(Refusal::Port(9000)));
+}
+
+#[test]
+fn a_host_that_is_listed_is_reached_on_that_port_alone() {
+    let hosts = ["10.0.0.7:9000", "minio.internal:9000", "127.0.0.1"].map(str::to_owned).into();
+    let net = net(&Policy { allowed_hosts: hosts, ..Policy::default() });
+    for reached in ["http://10.0.0.7:9000/", "http://minio.internal:9000/", "http://127.0.0.1/", "https://127.1/"] {
+        assert!(net.check(reached).is_ok(), "{reached}: {:?}", net.check(reached));
+    }
+    for (url, refusal) in [
+        ("http://10.0.0.7/", Refusal::NotPublic),
+        ("http://10.0.0.7:9001/", Refusal::Port(9001)),
+        ("http://10.0.0.8:9000/", Refusal::Port(9000)),
+        ("http://minio.internal:9001/", Refusal::Port(9001)),
+        // The same machine under another name is another host.
+        ("http://localhost/", Refusal::NotPublic),
+        ("http://[::1]/", Refusal::NotPublic),
+        ("http://127.0.0.2/", Refusal::NotPublic),
+    ] {
+        assert_eq!(net.check(url), Err(refusal), "{url}");
+    }
+}
