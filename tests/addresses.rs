@@ -4,9 +4,10 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::process::Command;
 
+use proptest::prelude::*;
 use spinelift::net::{Limits, Net, Policy, Refusal};
 
 const ADDRESSES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/net/addresses.txt");
@@ -126,5 +127,66 @@ fn a_host_that_is_listed_is_reached_on_that_port_alone() {
         ("http://127.0.0.2/", Refusal::NotPublic),
     ] {
         assert_eq!(net.check(url), Err(refusal), "{url}");
+    }
+}
+
+/// An address in the forms that the C library and browsers read.
+fn spellings(address: Ipv4Addr) -> Vec<String> {
+    let [a, b, c, d] = address.octets();
+    let (all, last_two, last_three) = (address.to_bits(), u16::from_be_bytes([c, d]), address.to_bits() & 0xFF_FFFF);
+    let wide = |text: String| text.chars().map(|c| char::from_u32(c as u32 + 0xFEE0).unwrap()).collect::<String>();
+    let [high, low] = [(all >> 16) as u16, all as u16];
+    vec![
+        format!("{a}.{b}.{c}.{d}."),
+        format!("{all}"),
+        format!("{all:#x}"),
+        format!("0{all:o}"),
+        format!("{a}.{last_three}"),
+        format!("{a}.{b}.{last_two}"),
+        format!("{a:#x}.{b}.0{c:o}.{d:#X}").replace("0X", "0x"),
+        format!("0{a:o}.0{b:o}.0{c:o}.0{d:o}"),
+        wide(format!("{a}.{b}.{c}.{d}")),
+        format!("{a}\u{3002}{b}\u{ff0e}{c}\u{ff61}{d}"),
+        format!("{a}.{b}.{c}.{d}").bytes().map(|byte| format!("%{byte:02x}")).collect(),
+        format!("[::ffff:{a}.{b}.{c}.{d}]"),
+        format!("[0:0:0:0:0:FFFF:{high:x}:{low:04x}]"),
+        format!("[64:ff9b::{high:x}:{low:x}]"),
+        format!("[2a00:1450::5efe:{high:x}:{low:x}]"),
+        format!("[2a00:1450::200:5efe:{high:x}:{low:x}]"),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn every_spelling_of_an_address_is_judged_as_the_address(bits: u32, near in 0..64_usize) {
+        let net = net(&Policy::default());
+        // Half of them beside a range that is set aside.
+        let rows = rows(ADDRESSES);
+        let edges: Vec<u32> = rows
+            .iter()
+            .filter_map(|(_, row)| row.split_whitespace().next()?.parse::<Ipv4Addr>().ok())
+            .map(u32::from)
+            .collect();
+        let bits = if near < 32 { edges[bits as usize % edges.len()].wrapping_add(near as u32).wrapping_sub(16) } else { bits };
+        let address = Ipv4Addr::from_bits(bits);
+        let plain = net.check(&format!("http://{address}/")).map(|_| ());
+        for host in spellings(address) {
+            let judged = net.check(&format!("http://{host}/a.png")).map(|_| ());
+            prop_assert_eq!(&judged, &plain, "{} for {}", host, address);
+        }
+    }
+
+    #[test]
+    fn no_text_is_too_odd_to_be_judged(text in "\\PC{0,80}", bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
+        let net = net(&Policy::default());
+        for text in [text.clone(), format!("http://{text}"), format!("http://{}/", String::from_utf8_lossy(&bytes))] {
+            if let Ok(url) = net.check(&text) {
+                prop_assert!(matches!(url.scheme(), "http" | "https") && url.username().is_empty());
+                // What is reached is what was judged: the text of the URL reads as itself.
+                prop_assert!(net.check(url.as_str()).is_ok());
+            }
+        }
     }
 }
