@@ -8,7 +8,8 @@ use tokio::sync::watch;
 
 use crate::blob::{BlobError, Blobs};
 use crate::compute::Compute;
-use crate::config::{Config, Database};
+use crate::config::{Config, CorsOrigins, Database};
+use crate::keyring::Keyring;
 use crate::metrics::Metrics;
 use crate::net::{Limits, Net, NetError, Policy};
 use crate::store::sqlite::{SqliteOptions, SqliteStore};
@@ -29,6 +30,9 @@ pub enum OpenError {
     /// The threads of the engine.
     #[error("the system gives no threads: {0}")]
     Threads(#[from] ThreadPoolBuildError),
+    /// Settings that would let strangers in, as there are no API keys.
+    #[error("{0}")]
+    Unguarded(String),
 }
 
 /// What every face and worker shares. Cloned freely: all of it is behind references.
@@ -44,6 +48,8 @@ pub struct App {
     pub compute: Arc<Compute>,
     /// Other hosts.
     pub net: Arc<Net>,
+    /// Who may call.
+    pub keys: Arc<Keyring>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     draining: Arc<watch::Sender<bool>>,
@@ -56,7 +62,15 @@ impl App {
     /// [`OpenError`] says which part failed, and why.
     pub async fn open(config: Config) -> Result<Self, OpenError> {
         let metrics = Arc::new(Metrics::default());
+        let keys = Arc::new(Keyring::new(&config.access));
+        // Nothing is made where there can be no keys, and strangers would be let in.
+        if !config.database.path().exists() {
+            expect_guarded(&config, &keys)?;
+        }
         let store = open_store(&config.database, config.jobs.queue_limit).await?;
+        keys.refresh(&*store).await?;
+        expect_guarded(&config, &keys)?;
+        keys.watch(&store);
         let blobs = Blobs::folder(&config.storage.path)?;
         let compute = Compute::new(config.jobs.cpu_threads, &config.jobs, config.images, Arc::clone(&metrics))?;
         let policy = Policy {
@@ -73,6 +87,7 @@ impl App {
             blobs,
             compute: Arc::new(compute),
             net: Arc::new(net),
+            keys,
             metrics,
             draining: Arc::new(watch::Sender::new(false)),
         })
@@ -94,6 +109,26 @@ impl App {
     pub fn draining(&self) -> watch::Receiver<bool> {
         self.draining.subscribe()
     }
+}
+
+/// Refuses what is open to strangers only because its operator has not thought of keys.
+fn expect_guarded(config: &Config, keys: &Keyring) -> Result<(), OpenError> {
+    if keys.is_on() || config.dev {
+        return Ok(());
+    }
+    let host = &config.http.host;
+    if !config.is_loopback() && !config.access.insecure {
+        return Err(OpenError::Unguarded(format!(
+            "HOST: {host:?} can be reached by others, and without API keys anybody may use the service; add a key with \
+             `spinelift keys add NAME`, set API_KEYS, or say --insecure if something in front of it keeps strangers out"
+        )));
+    }
+    if config.access.cors_origins == CorsOrigins::Any {
+        let message = "CORS_ORIGINS: \"*\" without API keys lets every page in the world that somebody here looks at use \
+                       this service; add a key with `spinelift keys add NAME`, or name the origins of your own pages";
+        return Err(OpenError::Unguarded(message.into()));
+    }
+    Ok(())
 }
 
 async fn open_store(database: &Database, queue_limit: u64) -> Result<Arc<dyn Store>, StoreError> {

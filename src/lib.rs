@@ -37,6 +37,8 @@ pub mod mesh;
 #[cfg(feature = "serve")]
 pub mod job;
 #[cfg(feature = "serve")]
+pub mod key;
+#[cfg(feature = "serve")]
 pub mod retry;
 #[cfg(feature = "serve")]
 pub mod signature;
@@ -58,6 +60,8 @@ pub mod compute;
 pub mod config;
 #[cfg(feature = "serve")]
 pub mod http;
+#[cfg(feature = "serve")]
+pub mod keyring;
 #[cfg(feature = "serve")]
 pub mod metrics;
 #[cfg(feature = "serve")]

@@ -141,7 +141,11 @@ impl Metrics {
     /// A counter that first appears at 1 shows no increase from 0, so that an alert would miss what happens once.
     fn begin_at_zero(&self) {
         for (family, outcomes) in [
-            (&self.rejections, &["queue_full", "busy", "draining", "connections", "uploads", "listeners"][..]),
+            (
+                &self.rejections,
+                &["queue_full", "busy", "draining", "connections", "uploads", "listeners", "rate_limit", "failed_keys"]
+                    [..],
+            ),
             (&self.jobs_submitted, &["created", "existing", "restarted", "replayed", "conflict", "queue_full"]),
             (&self.jobs_finished, &["completed", "failed", "cancelled", "retried", "released", "lost"]),
             (&self.deliveries, &["delivered", "retried", "given_up"]),

@@ -1,19 +1,22 @@
 //! Where a job's result is fetched: an absolute URL that needs no header, in status answers, event streams and callbacks.
 //!
-//! Where API keys are on, the URL carries its owner, the time until which it is good and a signature under the owner's
-//! key. A key that is taken away takes its links with it.
+//! Where API keys are on, the URL carries its owner, the time until which it is good and a signature under one of the
+//! owner's keys, the newest. A key that is taken away takes its links with it.
 
 use std::fmt::Write;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use crate::config::Config;
 use crate::job::JobId;
+use crate::key::Digest;
+use crate::keyring::{Key, Keyring};
 
 /// What a key for links is derived with.
-const LABEL: &[u8] = b"spinelift links to results, 1";
+const LABEL: &[u8] = b"spinelift links to results, 2";
 
 /// Makes and verifies links to results.
 #[derive(Debug, Clone)]
@@ -23,8 +26,8 @@ pub struct ResultLinks {
     prefix: String,
     /// Seconds that a completed job is kept, and so its links.
     kept_s: i64,
-    /// Names of API keys and the authenticators under their secrets.
-    owners: Vec<(String, Hmac<Sha256>)>,
+    /// The keys as they are at each moment.
+    keys: Arc<Keyring>,
 }
 
 /// What a signed link carries in its query.
@@ -41,58 +44,58 @@ pub struct Signed<'a> {
 impl ResultLinks {
     /// Links as these settings have them.
     #[must_use]
-    pub fn new(config: &Config) -> Self {
-        let keys = config.access.api_keys.iter();
-        let owners = keys.filter_map(|key| Some((key.name.clone(), link_key(&key.secret)?))).collect();
+    pub fn new(config: &Config, keys: Arc<Keyring>) -> Self {
         Self {
             base: config.http.public_url.clone().or_else(|| own_address(config)),
             prefix: config.http.api_prefix.clone(),
             kept_s: i64::try_from(config.jobs.result_ttl.as_secs()).unwrap_or(i64::MAX),
-            owners,
+            keys,
         }
     }
 
-    /// The URL of a result under the address that the settings know; `None` if they know none that a caller could use.
+    /// The URL of a result under the address that the settings know; `None` if they know none that a caller could use, or
+    /// if its owner has no key any more.
     #[must_use]
     pub fn url(&self, owner: &str, job: &JobId, finished_at_ms: i64) -> Option<String> {
-        Some(self.url_under(self.base.as_deref()?, owner, job, finished_at_ms))
+        self.url_under(self.base.as_deref()?, owner, job, finished_at_ms)
     }
 
-    /// The URL of a result under an address. The same for the same job, so that answers can be compared: it ends when
-    /// the result itself is no longer kept.
+    /// The URL of a result under an address, unless keys are on and its owner has none. The same for the same job and
+    /// keys, so that answers can be compared: it ends when the result itself is no longer kept.
     #[must_use]
-    pub fn url_under(&self, base: &str, owner: &str, job: &JobId, finished_at_ms: i64) -> String {
+    pub fn url_under(&self, base: &str, owner: &str, job: &JobId, finished_at_ms: i64) -> Option<String> {
         let mut url = format!("{base}{}/mesh/{job}/result", self.prefix);
-        if let Some(key) = self.key(owner) {
+        if self.keys.is_on() {
+            let key = link_key(self.keys.of(owner).first()?.digest())?;
             let expires = (finished_at_ms / 1000).saturating_add(self.kept_s).to_string();
-            let signature = hexadecimal(&tag(key, job.as_str(), &expires).finalize().into_bytes());
+            let signature = hexadecimal(&tag(&key, job.as_str(), &expires).finalize().into_bytes());
             let owner: String = url::form_urlencoded::byte_serialize(owner.as_bytes()).collect();
             // Writing to a string cannot fail.
             let _ = write!(url, "?key={owner}&expires={expires}&signature={signature}");
         }
-        url
+        Some(url)
     }
 
-    /// The owner that a link's query proves, if it does so at `now_s`, s since 1970-01-01 UTC.
+    /// The key that a link's query proves to be signed with, if it does so at `now_s`, s since 1970-01-01 UTC.
     #[must_use]
-    pub fn verify(&self, job: &str, signed: Signed<'_>, now_s: i64) -> Option<&str> {
+    pub fn verify(&self, job: &str, signed: Signed<'_>, now_s: i64) -> Option<Arc<Key>> {
         let expires: i64 = signed.expires.parse().ok()?;
         let signature = from_hexadecimal(signed.signature)?;
         // A name occurs twice while its secret is being changed. Each comparison takes constant time.
-        let proves = |key: &Hmac<Sha256>| tag(key, job, signed.expires).verify_slice(&signature).is_ok();
-        let (owner, _) = self.owners.iter().find(|(name, key)| name == signed.owner && proves(key))?;
-        (now_s < expires).then_some(owner)
-    }
-
-    fn key(&self, owner: &str) -> Option<&Hmac<Sha256>> {
-        self.owners.iter().find(|(name, _)| name == owner).map(|(_, key)| key)
+        let proves = |key: &Arc<Key>| {
+            let key = link_key(key.digest());
+            key.is_some_and(|key| tag(&key, job, signed.expires).verify_slice(&signature).is_ok())
+        };
+        let key = self.keys.of(signed.owner).into_iter().find(proves)?;
+        (now_s < expires).then_some(key)
     }
 }
 
-/// The key of an owner's links: made of the API key's secret, and for nothing else, so that what signs links is not what
-/// opens the API. HMAC takes keys of any length.
-fn link_key(secret: &str) -> Option<Hmac<Sha256>> {
-    let derived = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).ok()?.chain_update(LABEL).finalize().into_bytes();
+/// The key of an API key's links: made of its secret's digest, which is all that a database knows of it, and for nothing
+/// else. The digest opens nothing by itself, but who has it can sign: it is kept like a secret. HMAC takes keys of any
+/// length.
+fn link_key(digest: &Digest) -> Option<Hmac<Sha256>> {
+    let derived = Hmac::<Sha256>::new_from_slice(digest.as_bytes()).ok()?.chain_update(LABEL).finalize().into_bytes();
     Hmac::new_from_slice(&derived).ok()
 }
 
@@ -132,7 +135,11 @@ mod tests {
         config.http.public_url = Some("https://mesh.example".into());
         config.access.api_keys =
             keys.iter().map(|(name, secret)| ApiKey { name: (*name).into(), secret: (*secret).into() }).collect();
-        ResultLinks::new(&config)
+        ResultLinks::new(&config, Arc::new(Keyring::new(&config.access)))
+    }
+
+    fn proven(links: &ResultLinks, job: &str, signed: Signed<'_>, now_s: i64) -> Option<String> {
+        links.verify(job, signed, now_s).map(|key| key.name().to_string())
     }
 
     fn parts(url: &str) -> Signed<'_> {
@@ -152,13 +159,13 @@ mod tests {
         let url = links.url("rails", &JobId::parse("hero").unwrap(), 1_000_000).unwrap();
         let signed = parts(&url);
         let last = 1000 + 7 * 24 * 3600 - 1;
-        assert_eq!(links.verify("hero", signed, last), Some("rails"));
-        assert_eq!(links.verify("hero", signed, last + 1), None);
-        assert_eq!(links.verify("villain", signed, 0), None);
-        assert_eq!(links.verify("hero", Signed { owner: "other", ..signed }, 0), None);
-        assert_eq!(links.verify("hero", Signed { expires: "99999999999", ..signed }, 0), None);
+        assert_eq!(proven(&links, "hero", signed, last).as_deref(), Some("rails"));
+        assert_eq!(proven(&links, "hero", signed, last + 1), None);
+        assert_eq!(proven(&links, "villain", signed, 0), None);
+        assert_eq!(proven(&links, "hero", Signed { owner: "other", ..signed }, 0), None);
+        assert_eq!(proven(&links, "hero", Signed { expires: "99999999999", ..signed }, 0), None);
         for broken in ["", "0", "zz", &signed.signature[2..]] {
-            assert_eq!(links.verify("hero", Signed { signature: broken, ..signed }, 0), None, "{broken}");
+            assert_eq!(proven(&links, "hero", Signed { signature: broken, ..signed }, 0), None, "{broken}");
         }
     }
 
@@ -167,16 +174,37 @@ mod tests {
         let links = links(&[("rails", "secret")]);
         let url = links.url("rails", &JobId::parse("hero").unwrap(), 1_000_000).unwrap();
         let signed = parts(&url);
-        let secret = Hmac::new_from_slice(b"secret").unwrap();
-        let plain = hexadecimal(&tag(&secret, "hero", signed.expires).finalize().into_bytes());
-        assert_ne!(plain, signed.signature);
+        for key in [b"secret".as_slice(), Digest::of("secret").as_bytes()] {
+            let plain = tag(&Hmac::new_from_slice(key).unwrap(), "hero", signed.expires);
+            assert_ne!(hexadecimal(&plain.finalize().into_bytes()), signed.signature);
+        }
+    }
+
+    #[test]
+    fn an_owner_without_a_key_has_no_link() {
+        let links = links(&[("rails", "secret")]);
+        let url = |owner: &str| links.url(owner, &JobId::parse("hero").unwrap(), 0);
+        assert!(url("rails").is_some());
+        assert_eq!((url("gone"), url("")), (None, None));
+    }
+
+    #[test]
+    fn while_a_secret_is_changed_links_of_both_are_good() {
+        let (old, new) = (links(&[("rails", "old")]), links(&[("rails", "new")]));
+        let both = links(&[("rails", "new"), ("rails", "old")]);
+        let url = |links: &ResultLinks| links.url("rails", &JobId::parse("hero").unwrap(), 0).unwrap();
+        assert_eq!(url(&both), url(&new));
+        for given in [url(&old), url(&new)] {
+            assert_eq!(proven(&both, "hero", parts(&given), 0).as_deref(), Some("rails"));
+        }
+        assert_eq!(proven(&new, "hero", parts(&url(&old)), 0), None);
     }
 
     #[test]
     fn an_address_that_nobody_can_call_gives_no_link() {
         let mut config = Config::default();
         let job = JobId::parse("hero").unwrap();
-        let url = |config: &Config| ResultLinks::new(config).url("", &job, 0);
+        let url = |config: &Config| ResultLinks::new(config, Arc::new(Keyring::new(&config.access))).url("", &job, 0);
         assert_eq!(url(&config).as_deref(), Some("http://127.0.0.1:8000/api/v1/mesh/hero/result"));
         config.http.host = "::1".into();
         assert_eq!(url(&config).as_deref(), Some("http://[::1]:8000/api/v1/mesh/hero/result"));

@@ -18,19 +18,24 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("decode", &["decode", "mesh"]),
     ("export", &["export", "decode", "mesh"]),
     ("job", &["job", "mesh"]),
+    ("key", &["key"]),
     ("retry", &["retry"]),
     ("signature", &["signature"]),
     // adapters
     ("net", &["net", "crash_point", "job"]),
-    ("store", &["store", "crash_point", "job"]),
+    ("store", &["store", "crash_point", "job", "key"]),
     ("blob", &["blob"]),
     ("crash_point", &["crash_point"]),
     // use cases
-    ("config", &["config", "store", "crash_point", "decode", "mesh", "signature"]),
+    ("config", &["config", "store", "crash_point", "decode", "mesh", "signature", "key"]),
     ("metrics", &["metrics", "mesh", "store"]),
-    ("result_link", &["result_link", "config", "job"]),
+    ("keyring", &["keyring", "config", "store", "key"]),
+    ("result_link", &["result_link", "keyring", "config", "job", "key"]),
     ("compute", &["compute", "metrics", "config", "export", "decode", "job", "mesh", "blob"]),
-    ("app", &["app", "result_link", "compute", "metrics", "config", "blob", "store", "net", "signature", "job"]),
+    (
+        "app",
+        &["app", "keyring", "result_link", "compute", "metrics", "config", "blob", "store", "net", "signature", "job"],
+    ),
     (
         "worker",
         &[
@@ -61,18 +66,20 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "compute",
             "metrics",
             "result_link",
+            "keyring",
             "config",
             "blob",
             "store",
             "net",
             "signature",
             "job",
+            "key",
             "export",
             "decode",
             "mesh",
         ],
     ),
-    ("cli", &["cli", "http", "worker", "app", "config", "export", "decode", "mesh"]),
+    ("cli", &["cli", "http", "worker", "app", "keyring", "config", "store", "key", "export", "decode", "mesh"]),
     ("main", &["cli"]),
 ];
 
@@ -89,6 +96,7 @@ const CRATES_BEYOND_THE_ENGINE: &[&str] = &[
     "dotenvy",
     "flate2",
     "futures_util",
+    "getrandom",
     "hickory_resolver",
     "hmac",
     "http_body_util",
@@ -105,6 +113,7 @@ const CRATES_BEYOND_THE_ENGINE: &[&str] = &[
     "tokio",
     "tokio_rustls",
     "tower",
+    "tower_http",
     "tracing",
     "tracing_subscriber",
     "url",
@@ -132,7 +141,7 @@ const OUTSIDE: &[&str] = &[
 ];
 
 /// Modules that must be pure.
-const PURE: &[&str] = &["mesh", "decode", "export", "job", "retry", "signature"];
+const PURE: &[&str] = &["mesh", "decode", "export", "job", "key", "retry", "signature"];
 
 /// Lines of a file before its tests. Most have under 300.
 const LONGEST_FILE: usize = 400;

@@ -10,6 +10,8 @@ mod access;
 mod batch;
 #[path = "http/contract.rs"]
 mod contract;
+#[path = "http/cors.rs"]
+mod cors;
 #[path = "http/document.rs"]
 mod document;
 #[path = "http/events.rs"]
@@ -20,10 +22,14 @@ mod generate;
 mod hostile;
 #[path = "http/jobs.rs"]
 mod jobs;
+#[path = "http/keys.rs"]
+mod keys;
 #[path = "http/legacy.rs"]
 mod legacy;
 #[path = "http/preview.rs"]
 mod preview;
+#[path = "http/rate.rs"]
+mod rate;
 #[path = "http/refusals.rs"]
 mod refusals;
 #[path = "http/result.rs"]

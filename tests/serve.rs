@@ -3,101 +3,24 @@
 #![cfg(all(unix, feature = "cli", feature = "serve"))]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, its helpers too")]
 
+#[path = "serve/running.rs"]
+mod running;
+
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, ChildStderr, Command, Output, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::thread;
+use std::net::TcpListener;
+use std::process::{Command, Output};
 use std::time::Duration;
 
+use running::Running;
 use tempfile::TempDir;
 
-/// No test waits longer than this for what should come.
-const DEADLINE: Duration = Duration::from_secs(60);
-
-/// `spinelift serve` in a folder of its own, with nothing of this process's environment that could be a setting.
 fn command(folder: &TempDir, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_spinelift"));
-    command.arg("serve").args(arguments).current_dir(folder.path()).env_clear().stdin(Stdio::null());
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
+    running::command(folder, &[&["serve"], arguments].concat())
 }
 
 fn refused(folder: &TempDir, arguments: &[&str], vars: &[(&str, &str)]) -> (i32, String) {
     let Output { status, stderr, .. } = command(folder, arguments).envs(vars.iter().copied()).output().unwrap();
     (status.code().unwrap(), String::from_utf8(stderr).unwrap())
-}
-
-/// A service that runs.
-struct Running {
-    child: Child,
-    lines: Receiver<String>,
-    said: String,
-    address: String,
-}
-
-impl Running {
-    fn start(mut command: Command) -> Self {
-        let mut child = command.spawn().unwrap();
-        let lines = lines_of(child.stderr.take().unwrap());
-        let mut running = Self { child, lines, said: String::new(), address: String::new() };
-        let line = running.wait_for("127.0.0.1:");
-        let address = line.split("127.0.0.1:").nth(1).unwrap();
-        let port: String = address.chars().take_while(char::is_ascii_digit).collect();
-        running.address = format!("127.0.0.1:{port}");
-        running
-    }
-
-    /// The first line from now on that holds the text.
-    fn wait_for(&mut self, text: &str) -> String {
-        loop {
-            let Ok(line) = self.lines.recv_timeout(DEADLINE) else { panic!("no {text:?} in:\n{}", self.said) };
-            self.said += &format!("{line}\n");
-            if line.contains(text) {
-                return line;
-            }
-        }
-    }
-
-    fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(&self.address).unwrap();
-        stream.set_read_timeout(Some(DEADLINE)).unwrap();
-        stream
-    }
-
-    fn get(&self, path: &str) -> String {
-        let mut stream = self.connect();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
-    }
-
-    fn signal(&self, name: &str) {
-        let done = Command::new("kill").args([name, &self.child.id().to_string()]).status().unwrap();
-        assert!(done.success());
-    }
-
-    fn ended(mut self) -> (i32, String) {
-        let status = self.child.wait().unwrap();
-        self.said.extend(self.lines.try_iter().map(|line| line + "\n"));
-        (status.code().unwrap(), std::mem::take(&mut self.said))
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // Gone already, unless the test failed.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn lines_of(stderr: ChildStderr) -> Receiver<String> {
-    let (sender, receiver) = channel();
-    thread::spawn(move || BufReader::new(stderr).lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-    receiver
 }
 
 #[test]
@@ -110,8 +33,8 @@ fn the_first_start_makes_everything_and_says_where_it_is() {
     }
     assert!(folder.path().join("spinelift-data/spinelift.db").is_file());
     assert!(folder.path().join("spinelift-data/blobs").is_dir());
-    assert!(service.get("/health").contains("\"healthy\""));
-    assert!(service.get("/ready").starts_with("HTTP/1.1 200"));
+    assert!(service.get("/health", &[]).contains("\"healthy\""));
+    assert!(service.get("/ready", &[]).starts_with("HTTP/1.1 200"));
     service.signal("-TERM");
     let (status, said) = service.ended();
     assert_eq!(status, 0, "{said}");
@@ -123,11 +46,11 @@ fn a_stop_is_seen_by_readiness_before_connections_are_refused() {
     let mut service = Running::start(command(&folder, &["--port", "0"]));
     service.signal("-INT");
     service.wait_for("stopping");
-    let health = service.get("/health");
+    let health = service.get("/health", &[]);
     assert!(health.starts_with("HTTP/1.1 200"), "{health}");
     // The signal is told of just before readiness changes.
     let start = std::time::Instant::now();
-    while !service.get("/ready").starts_with("HTTP/1.1 503") {
+    while !service.get("/ready", &[]).starts_with("HTTP/1.1 503") {
         assert!(start.elapsed() < Duration::from_secs(1));
     }
     let (status, said) = service.ended();
@@ -164,8 +87,11 @@ fn strangers_are_not_let_in_by_accident() {
     let folder = TempDir::new().unwrap();
     let (status, said) = refused(&folder, &["--host", "0.0.0.0"], &[]);
     assert!(status == 2 && said.contains("--insecure"), "{said}");
+    assert!(fs::read_dir(folder.path()).unwrap().next().is_none(), "nothing was made");
     let (status, said) = refused(&folder, &["--dev", "--host", "0.0.0.0"], &[]);
     assert!(status == 2 && said.contains("--dev"), "{said}");
+    let (status, said) = refused(&folder, &[], &[("CORS_ORIGINS", "*")]);
+    assert!(status == 2 && said.contains("every page"), "{said}");
 }
 
 #[test]

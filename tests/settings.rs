@@ -9,7 +9,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use spinelift::config::{
-    Config, Durability, Flags, LogFormat, Mistakes, Role, SETTINGS, Takes, example_env, settings_table,
+    Config, CorsOrigins, Durability, Flags, LogFormat, Mistakes, Role, SETTINGS, Takes, example_env,
+    settings_table,
 };
 
 const KEY: &str = "0123456789abcdef";
@@ -56,6 +57,7 @@ fn every_setting_changes_something_or_is_refused_by_name() {
                 "PUBLIC_URL" => "https://mesh.example.com".into(),
                 "API_PREFIX" => "/mesh".into(),
                 "API_KEYS" => format!("app:{KEY}"),
+                "CORS_ORIGINS" => "https://app.example".into(),
                 "CALLBACK_SECRETS" => WEBHOOK.into(),
                 "ALLOWED_HOSTS" => "images.internal".into(),
                 "ALLOWED_NETWORKS" => "10.1.0.0/16".into(),
@@ -150,7 +152,7 @@ fn every_mistake_is_told_at_once() {
         ("DEBUG", "maybe"),
         ("SPINELIFT_JOB_TIMOUT", "5"),
         ("STORAGE_BACKEND", "s3"),
-        ("HOST", "0.0.0.0"),
+        ("HOST", "everywhere"),
         ("QUEUE_LIMIT", "7"),
     ])
     .unwrap_err();
@@ -209,15 +211,13 @@ fn what_is_not_in_this_version_is_said_to_be() {
     }
 }
 
+/// Whether others may be let in is decided where the keys of the database are known.
 #[test]
-fn strangers_are_kept_out_unless_the_operator_says_otherwise() {
+fn it_is_known_who_can_connect() {
     let open = [("HOST", "0.0.0.0")];
-    let mistakes = read(&open).unwrap_err();
-    assert!(mistakes.0[0].name == "HOST" && mistakes.0[0].problem.contains("--insecure"), "{mistakes}");
-    assert!(read(&[("HOST", "::")]).is_err());
+    assert!(!read(&open).unwrap().is_loopback() && !read(&[("HOST", "::")]).unwrap().is_loopback());
     let insecure = Flags { insecure: true, ..Flags::default() };
     assert!(read_with(&insecure, &open).unwrap().access.insecure);
-    assert!(read(&[("HOST", "0.0.0.0"), ("API_KEYS", &format!("app:{KEY}"))]).is_ok());
     for loopback in ["127.0.0.1", "127.8.8.8", "::1", "[::1]", "localhost"] {
         assert!(read(&[("HOST", loopback)]).unwrap().is_loopback(), "{loopback}");
     }
@@ -355,6 +355,34 @@ fn allowed_hosts_are_written_as_urls_write_them() {
         "*.example.com",
     ] {
         assert!(problem("ALLOWED_HOSTS", wrong).contains(wrong), "{wrong}");
+    }
+}
+
+#[test]
+fn origins_are_written_as_browsers_write_them() {
+    let origins = |value: &str| read(&[("CORS_ORIGINS", value)]).unwrap().access.cors_origins;
+    let list =
+        origins("https://App.Example/, http://localhost:3000, https://app.example:443 ,https://bücher.example:8443");
+    let expected =
+        ["https://app.example", "http://localhost:3000", "https://app.example", "https://xn--bcher-kva.example:8443"];
+    assert_eq!(list, CorsOrigins::These(expected.map(str::to_owned).to_vec()));
+    assert!(list.allow("http://localhost:3000") && !list.allow("http://localhost:3001") && !list.allow("null"));
+    assert!(!list.allow("https://app.example.evil.example") && !list.allow(""));
+    assert_eq!((origins("*"), origins("")), (CorsOrigins::Any, CorsOrigins::Off));
+    for wrong in [
+        "app.example",
+        "null",
+        "https://*.example",
+        "https://app.example/path",
+        "https://u@app.example",
+        "https://app.example?a",
+        "https://app.example#a",
+        "ftp://app.example",
+        "file:///x",
+        "*,https://app.example",
+        "https://",
+    ] {
+        assert!(!problem("CORS_ORIGINS", wrong).is_empty(), "{wrong}");
     }
 }
 

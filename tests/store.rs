@@ -10,6 +10,8 @@ mod ending;
 mod fixture;
 #[path = "store/keeping.rs"]
 mod keeping;
+#[path = "store/keys.rs"]
+mod keys;
 #[path = "store/leasing.rs"]
 mod leasing;
 #[path = "store/random.rs"]
@@ -150,6 +152,14 @@ every_database! {
         all_is_there_after_a_restart,
         a_closed_store_says_so,
         a_healthy_database_is_writable,
+    }
+    keys {
+        a_key_is_kept_as_it_was_added,
+        a_revoked_key_stays_revoked,
+        the_use_of_keys_is_noted,
+        no_two_keys_have_one_secret,
+        a_name_that_could_do_harm_is_not_kept,
+        keys_are_there_after_a_restart,
     }
     random {
         any_sequence_of_operations_tells_a_legal_story,

@@ -6,6 +6,8 @@ mod convert;
 mod help;
 mod input;
 #[cfg(feature = "serve")]
+mod keys;
+#[cfg(feature = "serve")]
 mod log;
 mod mesh;
 mod output;
@@ -50,6 +52,8 @@ enum Command {
     Mesh(mesh::MeshArgs),
     #[cfg(feature = "serve")]
     Serve(serve::ServeArgs),
+    #[cfg(feature = "serve")]
+    Keys(keys::KeysArgs),
     Completions(completions::CompletionsArgs),
 }
 
@@ -64,6 +68,8 @@ pub(crate) fn run() -> ExitCode {
         Command::Mesh(args) => mesh::run(&args),
         #[cfg(feature = "serve")]
         Command::Serve(args) => serve::run(&args),
+        #[cfg(feature = "serve")]
+        Command::Keys(args) => keys::run(&args),
         Command::Completions(args) => completions::run(&args),
     };
     match result {

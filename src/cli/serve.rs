@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
-use spinelift::app::App;
+use spinelift::app::{App, OpenError};
 use spinelift::config::{Config, Flags, Role};
 use spinelift::http;
 use spinelift::http::server::{self, Limits, Server};
@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use tokio::time::sleep;
 
 use super::signals::Signals;
-use super::{EXIT_FAILED, log, settings, welcome};
+use super::{EXIT_FAILED, EXIT_USAGE, log, settings, welcome};
 
 /// How long a service that was asked to stop still takes connections while it says that it is not ready, so that a load
 /// balancer may look once more before callers are turned away. Most look every second or two; longer delays every
@@ -36,7 +36,7 @@ const THREADS_TIMEOUT: Duration = Duration::from_secs(1);
 /// Examples:
 ///
 ///   spinelift serve --dev
-///   API_KEYS=app:$(openssl rand -hex 32) spinelift serve --host 0.0.0.0 --port 8000
+///   spinelift keys add app && spinelift serve --host 0.0.0.0 --port 8000
 ///
 /// Exit status: 0 stopped in order, 1 could not start or not stop in order, 2 wrong arguments or settings,
 /// 130 or 143 ended by a second signal.
@@ -47,11 +47,11 @@ pub(super) struct ServeArgs {
     #[arg(long, value_enum, default_value = "all")]
     role: RoleArg,
 
-    /// For a developer's machine: listens on loopback only, takes no keys, reaches images and callbacks on loopback
+    /// For a developer's machine: listens on loopback only, takes no API_KEYS, reaches images and callbacks on loopback
     #[arg(long, conflicts_with = "insecure")]
     dev: bool,
 
-    /// Listen beyond loopback though there are no API_KEYS: anybody who can connect may use the service
+    /// Listen beyond loopback though there are no API keys: anybody who can connect may use the service
     #[arg(long)]
     insecure: bool,
 
@@ -94,7 +94,8 @@ pub(super) fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     Ok(ended.map_or_else(
         |error| {
             super::say(format_args!("{error:#}"));
-            ExitCode::from(EXIT_FAILED)
+            let is_usage = matches!(error.downcast_ref(), Some(OpenError::Unguarded(_)));
+            ExitCode::from(if is_usage { EXIT_USAGE } else { EXIT_FAILED })
         },
         |()| ExitCode::SUCCESS,
     ))
@@ -119,7 +120,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         // Sent or dropped: the end in either case.
         let _ = stopped.await;
     }));
-    welcome::say(&app.config, address);
+    let keys = app.keys.is_on().then(|| app.keys.count());
+    welcome::say(&app.config, keys, address);
 
     let signal = tokio::select! {
         signal = signals.next() => signal,

@@ -6,8 +6,10 @@ use std::net::{IpAddr, SocketAddr};
 use spinelift::config::{Config, Durability, LogFormat, Role};
 
 /// One screen on standard error, or one log line where a machine reads them; each warning is a log line of its own there.
-pub(super) fn say(config: &Config, address: SocketAddr) {
-    let warnings = warnings(config);
+///
+/// `keys` are those that open the service now; `None` where nobody needs one.
+pub(super) fn say(config: &Config, keys: Option<usize>, address: SocketAddr) {
+    let warnings = warnings(config, keys);
     if !config.unused.is_empty() {
         tracing::info!(settings = config.unused.join(", "), "accepted and not used: the database does the locking");
     }
@@ -17,14 +19,13 @@ pub(super) fn say(config: &Config, address: SocketAddr) {
             tracing::warn!("{warning}");
         }
     } else {
-        super::say(screen(config, address, &warnings));
+        super::say(screen(config, keys, address, &warnings));
     }
 }
 
-fn screen(config: &Config, address: SocketAddr, warnings: &[&str]) -> String {
+fn screen(config: &Config, keys: Option<usize>, address: SocketAddr, warnings: &[&str]) -> String {
     let root = config.http.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
     let mut text = format!("version {} listens on {address}\n", env!("CARGO_PKG_VERSION"));
-    let keys = config.access.api_keys.len();
     let survives = match config.database.durability {
         Durability::Power => "jobs survive a power cut",
         Durability::Process => "jobs survive the death of the process, not a power cut",
@@ -36,7 +37,7 @@ fn screen(config: &Config, address: SocketAddr, warnings: &[&str]) -> String {
         ("database", format!("{} ({survives})", config.database.path().display())),
         ("storage", config.storage.path.display().to_string()),
         ("role", role(config.role).into()),
-        ("keys", if keys == 0 { "none: whoever can connect may use it".into() } else { keys.to_string() }),
+        ("keys", keys.map_or("none: whoever can connect may use it".into(), |keys| keys.to_string())),
     ] {
         let _ = writeln!(text, "  {name:<9} {value}");
     }
@@ -55,10 +56,11 @@ fn role(role: Role) -> &'static str {
 }
 
 /// What works, and may surprise.
-fn warnings(config: &Config) -> Vec<&'static str> {
-    let open = config.access.api_keys.is_empty() && !config.is_loopback();
+fn warnings(config: &Config, keys: Option<usize>) -> Vec<&'static str> {
+    let open = keys.is_none() && !config.is_loopback();
     let everywhere = config.http.host.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified());
-    let rules: [(bool, &str); 6] = [
+    let rules: [(bool, &str); 7] = [
+        (keys == Some(0), "every API key is revoked: nobody is let in; `spinelift keys add NAME` makes one"),
         (open, "--insecure: anybody who can connect may use the service"),
         (config.dev, "--dev: images and callbacks on this machine are reached; not for other people's requests"),
         (
@@ -66,7 +68,7 @@ fn warnings(config: &Config) -> Vec<&'static str> {
             "ALLOWED_HOSTS, ALLOWED_NETWORKS: whoever may submit jobs can have these reached, public or not",
         ),
         (
-            config.http.public_url.is_none() && !config.dev && (everywhere || !config.access.api_keys.is_empty()),
+            config.http.public_url.is_none() && !config.dev && (everywhere || keys.is_some()),
             "no PUBLIC_URL: callbacks carry no result_url, or one that only this machine can reach",
         ),
         (
@@ -91,7 +93,7 @@ mod tests {
         let key = ApiKey { name: "app".into(), secret: "0123456789abcdef".into() };
         let access = Access { api_keys: vec![key], ..Access::default() };
         let config = Config { access, ..Config::default() };
-        let text = screen(&config, SocketAddr::from(([127, 0, 0, 1], 8000)), &warnings(&config));
+        let text = screen(&config, Some(1), SocketAddr::from(([127, 0, 0, 1], 8000)), &warnings(&config, Some(1)));
         for part in ["http://127.0.0.1:8000/docs", "/api/v1", "spinelift-data/spinelift.db", "blobs", "keys      1"] {
             assert!(text.contains(part), "{part}: {text}");
         }
@@ -101,14 +103,15 @@ mod tests {
     #[test]
     fn an_open_service_is_warned_of() {
         let mut config = Config::default();
-        assert!(!warnings(&config).iter().any(|warning| warning.contains("--insecure")));
+        assert!(!warnings(&config, None).iter().any(|warning| warning.contains("--insecure")));
         config.http.host = "0.0.0.0".into();
-        assert!(warnings(&config).iter().any(|warning| warning.contains("--insecure")));
+        assert!(warnings(&config, None).iter().any(|warning| warning.contains("--insecure")));
+        assert!(warnings(&config, Some(0)).iter().any(|warning| warning.contains("nobody is let in")));
     }
 
     #[test]
     fn links_that_nobody_could_follow_are_warned_of() {
-        let warned = |config: &Config| warnings(config).iter().any(|warning| warning.contains("PUBLIC_URL"));
+        let warned = |config: &Config| warnings(config, None).iter().any(|warning| warning.contains("PUBLIC_URL"));
         let mut config = Config::default();
         assert!(!warned(&config));
         config.http.host = "0.0.0.0".into();

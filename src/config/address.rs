@@ -6,12 +6,13 @@ use ipnet::IpNet;
 use url::{Host, Url};
 
 use super::{ApiKey, Config};
+use crate::key::{LONGEST_NAME, is_name as is_key_name};
 use crate::signature::Secret;
 
 /// Least characters of a key's secret: 16 of base64 are 96 bits, beyond guessing over a network.
 const KEY_CHARACTERS: usize = 16;
 
-/// Longest name of a key or of the service.
+/// Longest name of the service.
 const NAME_CHARACTERS: usize = 64;
 
 /// Longest API prefix, bytes.
@@ -44,7 +45,7 @@ pub(super) fn is_loopback(host: &str) -> bool {
 }
 
 pub(super) fn set_service(config: &mut Config, value: &str) -> Checked {
-    if !is_name(value, ".") {
+    if !is_service_name(value) {
         return Err(format!("{value:?} is not 1 to {NAME_CHARACTERS} letters, digits, `.`, `_` or `-`"));
     }
     config.log.service = value.into();
@@ -101,9 +102,9 @@ pub(super) fn set_api_keys(config: &mut Config, value: &str) -> Checked {
     // Messages count keys and name them, and never show what stands after the colon, or all of it without one.
     for (item, number) in items(value).zip(1..) {
         let (name, secret) = item.split_once(':').ok_or(format!("key {number} is not `name:secret`"))?;
-        if !is_name(name, "") {
+        if !is_key_name(name) {
             return Err(format!(
-                "key {number} does not begin with a name of 1 to {NAME_CHARACTERS} letters, digits, `_` or `-`"
+                "key {number} does not begin with a name of 1 to {LONGEST_NAME} letters, digits, `_` or `-`"
             ));
         }
         if secret.len() < KEY_CHARACTERS {
@@ -206,6 +207,6 @@ fn is_name_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_' || c == '-'
 }
 
-fn is_name(text: &str, besides: &str) -> bool {
-    (1..=NAME_CHARACTERS).contains(&text.len()) && text.chars().all(|c| is_name_char(c) || besides.contains(c))
+fn is_service_name(text: &str) -> bool {
+    (1..=NAME_CHARACTERS).contains(&text.len()) && text.chars().all(|c| is_name_char(c) || c == '.')
 }

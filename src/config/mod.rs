@@ -4,8 +4,10 @@
 //! every mistake at once out. Only the command touches the environment.
 
 mod address;
+mod cors;
 mod document;
 mod read;
+mod setting;
 mod table;
 
 use std::collections::HashSet;
@@ -16,9 +18,11 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+pub use cors::CorsOrigins;
 pub use document::{example_env, settings_table};
 pub use read::{Flags, Mistake, Mistakes};
-pub use table::{SETTINGS, Setting, Takes, Unit};
+pub use setting::{Setting, Takes, Unit};
+pub use table::SETTINGS;
 
 pub use crate::store::sqlite::Durability;
 
@@ -124,10 +128,14 @@ pub struct Http {
 }
 
 /// Who may use the service, and where it may reach.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Access {
-    /// API_KEYS, `name:secret`; empty where everyone may. A name occurs twice while its secret is being changed.
+    /// API_KEYS, `name:secret`; there may be others in the database. A name occurs twice while its secret is being changed.
     pub api_keys: Vec<ApiKey>,
+    /// RATE_LIMIT: requests a minute of a key without a rate of its own; 0 for no limit.
+    pub rate_limit: u32,
+    /// CORS_ORIGINS.
+    pub cors_origins: CorsOrigins,
     /// CALLBACK_SECRETS, `whsec_` and base64, with which callbacks are signed.
     pub callback_secrets: Vec<String>,
     /// ALLOWED_HOSTS, `host` or `host:port` as `url` writes them: lower case, IPv6 in brackets, no dot at the end. Sources
@@ -146,6 +154,8 @@ impl fmt::Debug for Access {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Access")
             .field("api_keys", &self.api_keys)
+            .field("rate_limit", &self.rate_limit)
+            .field("cors_origins", &self.cors_origins)
             .field("callback_secrets", &self.callback_secrets.len())
             .field("allowed_hosts", &self.allowed_hosts)
             .field("allowed_networks", &self.allowed_networks)
@@ -229,6 +239,21 @@ pub struct Storage {
 impl Default for Log {
     fn default() -> Self {
         Self { service: "spinelift-mesh-service".into(), format: LogFormat::default(), debug: false }
+    }
+}
+
+impl Default for Access {
+    fn default() -> Self {
+        Self {
+            api_keys: Vec::new(),
+            // Three sliders that ask for 30 previews a second each.
+            rate_limit: 6000,
+            cors_origins: CorsOrigins::default(),
+            callback_secrets: Vec::new(),
+            allowed_hosts: HashSet::new(),
+            allowed_networks: Vec::new(),
+            insecure: false,
+        }
     }
 }
 

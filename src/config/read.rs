@@ -149,7 +149,8 @@ fn flag(value: &str) -> Option<bool> {
     }
 }
 
-/// What each setting allows and two together do not. Settings that are wrong by themselves are left alone.
+/// What each setting allows and two together do not. Settings that are wrong by themselves are left alone. Whether others
+/// than this machine may be let in without API_KEYS is not known here: there may be keys in the database.
 fn forbidden_together(config: &Config, known: &[Mistake]) -> Vec<Mistake> {
     let wrong = |name: &str| known.iter().any(|mistake| mistake.name.trim_start_matches(PREFIX) == name);
     if wrong("HOST") || wrong("API_KEYS") {
@@ -171,12 +172,6 @@ fn forbidden_together(config: &Config, known: &[Mistake]) -> Vec<Mistake> {
         if config.access.insecure {
             mistakes.push(mistake("--insecure", "opens the service, and --dev closes it; leave one out".into()));
         }
-    } else if !address::is_loopback(host) && config.access.api_keys.is_empty() && !config.access.insecure {
-        let problem = format!(
-            "{host:?} can be reached by others, and without API_KEYS anybody may use the service; set API_KEYS, or say \
-             --insecure if something in front of it keeps strangers out"
-        );
-        mistakes.push(mistake("HOST", problem));
     }
     mistakes
 }

@@ -3,99 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Config, Durability, LogFormat, address};
-
-/// One row of [`SETTINGS`].
-#[derive(Debug, Clone, Copy)]
-#[non_exhaustive]
-pub struct Setting {
-    /// The name in the environment, which may also have the prefix `SPINELIFT_`.
-    pub name: &'static str,
-    /// The heading that it stands under in documents.
-    pub part: &'static str,
-    /// The value when absent or empty, as it would be written; empty for none.
-    pub default: &'static str,
-    /// What the value must be, and where it goes.
-    pub takes: Takes,
-    /// Whether the value must not be shown, in messages or anywhere.
-    pub secret: bool,
-    /// What it does, in one sentence without a full stop.
-    pub meaning: &'static str,
-}
-
-/// What a setting's value must be, and how it gets into a [`Config`].
-#[derive(Debug, Clone, Copy)]
-#[non_exhaustive]
-pub enum Takes {
-    /// A whole number in a range, both ends included.
-    Whole {
-        /// Least value.
-        min: u64,
-        /// Greatest value.
-        max: u64,
-        /// What it counts.
-        unit: Unit,
-        /// Puts it in its place.
-        set: fn(&mut Config, u64),
-    },
-    /// `true` or `false`.
-    Flag(fn(&mut Config, bool)),
-    /// One of a few words.
-    Word {
-        /// The words.
-        words: &'static [&'static str],
-        /// Puts it in its place.
-        set: fn(&mut Config, &str),
-    },
-    /// Text of a form.
-    Text {
-        /// The form, as in documents.
-        form: &'static str,
-        /// Checks it and puts it in its place; the error says what is wrong, without the value where it is a secret.
-        set: fn(&mut Config, &str) -> Result<(), String>,
-    },
-}
-
-/// What a number counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Unit {
-    /// Things.
-    None,
-    /// Bytes.
-    Bytes,
-    /// Seconds.
-    Seconds,
-    /// Pixels.
-    Pixels,
-}
-
-impl Unit {
-    /// As it stands after a number; empty for things.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "",
-            Self::Bytes => "bytes",
-            Self::Seconds => "s",
-            Self::Pixels => "px",
-        }
-    }
-}
-
-impl Setting {
-    /// What a value must be, such as `a whole number from 1 to 86400 (s)`.
-    #[must_use]
-    pub fn expected(&self) -> String {
-        match self.takes {
-            Takes::Whole { min, max, unit: Unit::None, .. } => format!("a whole number from {min} to {max}"),
-            Takes::Whole { min, max, unit, .. } => format!("a whole number from {min} to {max} ({})", unit.as_str()),
-            Takes::Flag(_) => "true or false".into(),
-            Takes::Word { words, .. } => words.join(" or "),
-            Takes::Text { form, .. } => form.into(),
-        }
-    }
-}
+use super::setting::{Setting, Takes, Unit, row, seconds, secret, text, whole};
+use super::{Durability, LogFormat, address, cors};
 
 /// A day, s: no request and no attempt takes longer.
 const DAY: u64 = 86_400;
@@ -108,32 +17,6 @@ const MOST_BYTES: u64 = 16 << 30;
 
 /// 1 PiB: more memory than any machine has.
 const MOST_MEMORY: u64 = 1 << 50;
-
-const fn row(
-    part: &'static str,
-    name: &'static str,
-    default: &'static str,
-    takes: Takes,
-    meaning: &'static str,
-) -> Setting {
-    Setting { name, part, default, takes, secret: false, meaning }
-}
-
-const fn whole(min: u64, max: u64, unit: Unit, set: fn(&mut Config, u64)) -> Takes {
-    Takes::Whole { min, max, unit, set }
-}
-
-const fn seconds(min: u64, max: u64, set: fn(&mut Config, u64)) -> Takes {
-    whole(min, max, Unit::Seconds, set)
-}
-
-const fn text(form: &'static str, set: fn(&mut Config, &str) -> Result<(), String>) -> Takes {
-    Takes::Text { form, set }
-}
-
-const fn secret(setting: Setting) -> Setting {
-    Setting { secret: true, ..setting }
-}
 
 /// A number of things in this process. The ranges in the table are far below where this could be cut short.
 fn count(n: u64) -> usize {
@@ -179,7 +62,7 @@ pub const SETTINGS: &[Setting] = &[
         "HOST",
         "127.0.0.1",
         text("an IP address or `localhost`", address::set_host),
-        "the address to listen on; 0.0.0.0 or :: for all, which needs API_KEYS or --insecure",
+        "the address to listen on; 0.0.0.0 or :: for all, which needs API keys or --insecure",
     ),
     row(
         HTTP,
@@ -242,7 +125,7 @@ pub const SETTINGS: &[Setting] = &[
         "API_KEYS",
         "",
         text("`name:secret`, several with commas, each secret at least 16 characters", address::set_api_keys),
-        "who may use the API; `openssl rand -hex 32` makes a secret; a name may stand twice while its secret is being changed",
+        "who may use the API, besides the keys in the database; `openssl rand -hex 32` makes a secret; a name may stand twice while its secret is being changed",
     )),
     secret(row(
         ACCESS,
@@ -271,6 +154,20 @@ pub const SETTINGS: &[Setting] = &[
         "",
         text("IP addresses, with a port unless it is 53, several with commas", address::set_dns_servers),
         "who is asked for the addresses of hosts; without it whoever /etc/resolv.conf names",
+    ),
+    row(
+        ACCESS,
+        "RATE_LIMIT",
+        "6000",
+        whole(0, 1_000_000, Unit::None, |c, n| c.access.rate_limit = u32::try_from(n).unwrap_or(u32::MAX)),
+        "requests a minute that each API key may make which has no rate of its own; 0 for no limit",
+    ),
+    row(
+        ACCESS,
+        "CORS_ORIGINS",
+        "",
+        text("`*`, or origins such as https://app.example, several with commas", cors::set),
+        "whose web pages may call from browsers; `*` for all, which needs API keys; none of them may use cookies",
     ),
     row(
         IMAGES,

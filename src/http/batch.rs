@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::auth::Owner;
+use super::auth::{Caller, Owner};
 use super::codes::Code;
 use super::error::ApiError;
 use super::extract::Submission;
@@ -101,10 +101,13 @@ pub(super) struct Counts {
 pub(super) async fn submit(
     State(face): State<Shared>,
     owner: Owner,
+    caller: Caller,
     headers: HeaderMap,
     submission: Submission,
 ) -> Result<Response, ApiError> {
     let batch = read(&face, &headers, submission)?;
+    // The first of them is the request itself.
+    caller.count(&face, batch.images.len().saturating_sub(1))?;
     let id = Uuid::now_v7().hyphenated().to_string();
     let batch = Arc::new(batch);
     let covers = digest(&batch).await?;

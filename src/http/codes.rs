@@ -11,6 +11,7 @@ use crate::job::FailureCode;
 pub(super) enum Code {
     MalformedRequest,
     Unauthorized,
+    ScopeMissing,
     OriginNotAllowed,
     RouteNotFound,
     JobNotFound,
@@ -26,6 +27,7 @@ pub(super) enum Code {
     UnsupportedMediaType,
     ValidationFailed,
     IdempotencyKeyReused,
+    RateLimited,
     QueueFull,
     Overloaded,
     Draining,
@@ -48,9 +50,10 @@ pub(super) struct Row {
 impl Code {
     /// Every code that a caller may read, in the order of the documents: by status. Those of sources are not among them:
     /// only the two old routes fetch within the request, and they tell the message alone.
-    pub(super) const ALL: [Self; 30] = [
+    pub(super) const ALL: [Self; 32] = [
         Self::MalformedRequest,
         Self::Unauthorized,
+        Self::ScopeMissing,
         Self::OriginNotAllowed,
         Self::RouteNotFound,
         Self::JobNotFound,
@@ -73,6 +76,7 @@ impl Code {
         Self::Failure(FailureCode::ContourExtractionFailed),
         Self::Failure(FailureCode::TriangulationFailed),
         Self::Failure(FailureCode::MeshTooLarge),
+        Self::RateLimited,
         Self::Failure(FailureCode::Internal),
         Self::QueueFull,
         Self::Overloaded,
@@ -93,10 +97,15 @@ impl Code {
             Self::Unauthorized => {
                 ("UNAUTHORIZED", S::UNAUTHORIZED, "send `Authorization: Bearer` and one of the service's API keys")
             }
+            Self::ScopeMissing => (
+                "SCOPE_MISSING",
+                S::FORBIDDEN,
+                "the API key may not do this; `details.needed` is the scope that it lacks, for the operator to give",
+            ),
             Self::OriginNotAllowed => (
                 "ORIGIN_NOT_ALLOWED",
                 S::FORBIDDEN,
-                "without API keys no web page of another site may call; have its server call, or set PUBLIC_URL or API_KEYS",
+                "without API keys no web page of another site may call; have its server call, or set CORS_ORIGINS, PUBLIC_URL or API keys",
             ),
             Self::RouteNotFound => ("ROUTE_NOT_FOUND", S::NOT_FOUND, "there is no such route; see /docs"),
             Self::JobNotFound => {
@@ -145,6 +154,11 @@ impl Code {
                 "IDEMPOTENCY_KEY_REUSED",
                 S::UNPROCESSABLE_ENTITY,
                 "the Idempotency-Key belongs to another request; use a new key for a new request",
+            ),
+            Self::RateLimited => (
+                "RATE_LIMITED",
+                S::TOO_MANY_REQUESTS,
+                "the API key, or an address without a good one, comes too often; come back after Retry-After",
             ),
             Self::QueueFull => {
                 ("QUEUE_FULL", S::SERVICE_UNAVAILABLE, "as many jobs wait as may; come back after Retry-After")

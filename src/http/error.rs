@@ -37,12 +37,13 @@ pub(super) struct ApiError {
     message: String,
     details: Value,
     retry_after: Option<Duration>,
+    challenge: Option<HeaderValue>,
 }
 
 impl ApiError {
     /// An error without numbers.
     pub(super) fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), details: json!({}), retry_after: None }
+        Self { code, message: message.into(), details: json!({}), retry_after: None, challenge: None }
     }
 
     /// The numbers; a JSON object.
@@ -60,6 +61,12 @@ impl ApiError {
     /// When to come back.
     pub(super) fn with_retry_after(mut self, retry_after: Duration) -> Self {
         self.retry_after = Some(retry_after);
+        self
+    }
+
+    /// What the caller must prove, as RFC 6750 puts it.
+    pub(super) fn with_challenge(mut self, challenge: HeaderValue) -> Self {
+        self.challenge = Some(challenge);
         self
     }
 
@@ -118,8 +125,8 @@ impl ApiError {
         let headers = response.headers_mut();
         headers.remove(CONTENT_LENGTH);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
-        if status == StatusCode::UNAUTHORIZED {
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        if let Some(challenge) = &self.challenge {
+            headers.insert(WWW_AUTHENTICATE, challenge.clone());
         }
         let must_say_when = matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
         if let Some(after) = self.retry_after.or(must_say_when.then_some(RETRY_SOON)) {
@@ -230,6 +237,7 @@ mod tests {
             let response = ApiError::new(code, "later").into_response();
             assert_eq!(response.headers()[RETRY_AFTER], "1", "{code:?}");
         }
+        assert_eq!(ApiError::new(Code::RateLimited, "later").into_response().headers()[RETRY_AFTER], "1");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use futures_util::stream::{self, Stream};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
-use super::auth::Owner;
+use super::auth::{Caller, Owner};
 use super::error::ApiError;
 use super::extract::PathId;
 use super::face::{Place, Shared};
@@ -53,6 +53,7 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 pub(super) async fn events(
     State(face): State<Shared>,
     owner: Owner,
+    caller: Caller,
     PathId(id): PathId,
     headers: HeaderMap,
 ) -> std::result::Result<Response, ApiError> {
@@ -74,6 +75,7 @@ pub(super) async fn events(
         // An earlier end of a job that was begun anew is not the last event.
         last_known: job.sequence,
         ended: false,
+        caller,
         face,
         job,
     };
@@ -88,6 +90,7 @@ struct Listener {
     _place: Place,
     /// When the caller had better come again, so that one that has gone without a word does not hold its place for ever.
     end: Instant,
+    caller: Caller,
     face: Shared,
     base: String,
     job: Job,
@@ -109,7 +112,8 @@ impl Listener {
 
     /// The next event; `None` after the final one, or when the caller had better come again.
     async fn next(&mut self) -> Option<job::Event> {
-        while !self.ended {
+        // Whose key was revoked has seen the last of it.
+        while !self.ended && !self.caller.is_gone() {
             if let Some(event) = self.unsent.pop_front() {
                 self.seen = event.sequence;
                 self.ended = event.state.is_final() && event.sequence >= self.last_known;
@@ -147,7 +151,8 @@ impl Listener {
     fn written(&self, event: &job::Event) -> Event {
         let name = if event.state.is_final() { event.state.status() } else { "progress" };
         let result_url = (event.state == JobState::Completed)
-            .then(|| self.face.links.url_under(&self.base, &self.job.owner, &self.job.id, event.at_ms));
+            .then_some(())
+            .and_then(|()| self.face.links.url_under(&self.base, &self.job.owner, &self.job.id, event.at_ms));
         let data = announcement(&self.job.id, event, result_url.as_deref());
         Event::default().id(event.sequence.to_string()).event(name).data(data.to_string())
     }

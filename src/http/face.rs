@@ -9,10 +9,10 @@ use bytes::Bytes;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
-use super::auth::Keys;
 use super::codes::Code;
 use super::error::{ApiError, whole_seconds};
 use super::health::Checks;
+use super::throttle::Failures;
 use crate::app::App;
 use crate::compute::{ComputeError, Made, Task, Watch};
 use crate::result_link::ResultLinks;
@@ -36,8 +36,8 @@ pub(super) type Shared = Arc<Face>;
 /// What all handlers share.
 pub(super) struct Face {
     pub(super) app: App,
-    pub(super) keys: Keys,
     pub(super) links: ResultLinks,
+    pub(super) failures: Failures,
     pub(super) checks: Mutex<Option<(Instant, Checks)>>,
     document: OnceLock<Bytes>,
     queue: Mutex<Option<(Instant, Queue)>>,
@@ -54,8 +54,8 @@ impl Face {
         Self {
             listeners: Arc::new(Semaphore::new(listeners)),
             public_path,
-            keys: Keys::new(&app.config.access.api_keys),
-            links: ResultLinks::new(&app.config),
+            links: ResultLinks::new(&app.config, Arc::clone(&app.keys)),
+            failures: Failures::default(),
             checks: Mutex::default(),
             document: OnceLock::new(),
             queue: Mutex::default(),
@@ -121,6 +121,11 @@ impl Face {
     /// The path of PUBLIC_URL, which callers' paths begin with; mostly empty.
     pub(super) fn public_path(&self) -> &str {
         &self.public_path
+    }
+
+    /// Whether callers reach the service under https.
+    pub(super) fn is_https(&self) -> bool {
+        self.app.config.http.public_url.as_deref().is_some_and(|url| url.starts_with("https:"))
     }
 
     /// Counts refusals.

@@ -7,7 +7,10 @@ use std::time::{Duration, Instant};
 
 use axum::body::HttpBody;
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
+    X_FRAME_OPTIONS,
+};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -38,10 +41,16 @@ const QUIET_ROUTES: [&str; 4] = ["/mesh/preview", "/health", "/ready", "/metrics
 const LEAST_STEP: Duration = Duration::from_millis(20);
 
 /// Refusals for load: they come by the thousand, and are counted.
-const FOR_LOAD: [&str; 3] = ["QUEUE_FULL", "OVERLOADED", "DRAINING"];
+const FOR_LOAD: [&str; 4] = ["RATE_LIMITED", "QUEUE_FULL", "OVERLOADED", "DRAINING"];
 
 /// Answers are data: nothing in them is run, loaded or framed.
 const DATA_POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+
+/// Which pages may load an answer without asking: those of the service itself, unless a handler says otherwise.
+const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+
+/// Browsers that have seen the service under https come back under https, for a year. Said only where PUBLIC_URL is.
+const HTTPS_ONLY: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
 /// The id of a request: its caller's, or a new one.
 #[derive(Debug, Clone)]
@@ -87,11 +96,14 @@ pub(super) async fn around(State(face): State<Shared>, mut request: Request, nex
     if let Some(ConnectInfo(peer)) = request.extensions().get::<ConnectInfo<SocketAddr>>() {
         span.record("peer", field::display(peer.ip()));
     }
-    let mut response = handle(&face, request, next).instrument(span.clone()).await;
+    let mut response = next.run(request).instrument(span.clone()).await;
 
     let code = error::code_of(&response);
     error::reshape(&mut response, shape, id.as_str());
     add_headers(response.headers_mut(), &id);
+    if face.is_https() {
+        response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, HTTPS_ONLY);
+    }
     let route = route.as_ref().map_or("none", MatchedPath::as_str);
     let status = response.status().as_u16();
     face.app.metrics.request(method, route, status, began.elapsed());
@@ -102,8 +114,8 @@ pub(super) async fn around(State(face): State<Shared>, mut request: Request, nex
     response
 }
 
-/// Whatever becomes of the handler, there is an answer.
-async fn handle(face: &Shared, mut request: Request, next: Next) -> Response {
+/// Whatever becomes of the handler, there is an answer, which [`around`] then treats as any other.
+pub(super) async fn answer_always(State(face): State<Shared>, mut request: Request, next: Next) -> Response {
     let clock = BodyClock::default();
     if !request.body().is_end_stream() {
         request.extensions_mut().insert(clock.clone());
@@ -170,6 +182,8 @@ fn add_headers(headers: &mut HeaderMap, id: &RequestId) {
     headers.insert(REQUEST_ID, id.0.clone());
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    headers.entry(RESOURCE_POLICY).or_insert(HeaderValue::from_static("same-origin"));
     headers.entry(CONTENT_SECURITY_POLICY).or_insert(DATA_POLICY);
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
 }
@@ -252,7 +266,10 @@ mod tests {
                 panic!("a mistake in a handler")
             }
         };
-        let routes = Router::new().route("/broken", get(broken)).layer(from_fn_with_state(Arc::clone(&face), around));
+        let routes = Router::new()
+            .route("/broken", get(broken))
+            .layer(from_fn_with_state(Arc::clone(&face), answer_always))
+            .layer(from_fn_with_state(Arc::clone(&face), around));
         let asked = Request::get("/broken").header("x-request-id", "web-1").body(Body::empty()).unwrap();
         let response = routes.oneshot(asked).await.unwrap();
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);

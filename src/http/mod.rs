@@ -8,6 +8,7 @@ mod auth;
 mod batch;
 pub mod body;
 mod codes;
+mod cors;
 mod error;
 mod etag;
 mod events;
@@ -28,6 +29,7 @@ mod schema;
 pub mod server;
 mod socket;
 mod status;
+mod throttle;
 mod wait;
 mod welcome;
 mod wire;
@@ -48,6 +50,8 @@ use utoipa_swagger_ui::SwaggerUi;
 
 use crate::app::App;
 use crate::config::Role;
+use crate::key::Scope;
+use auth::Guard;
 use body::{BodyGuard, BodyLimits, UploadMemory, limit_body};
 use codes::Code;
 use error::ApiError;
@@ -67,40 +71,50 @@ pub fn router(app: App) -> Router {
     let described = OpenApiRouter::with_openapi(openapi::Document::openapi())
         .merge(if prefix.is_empty() { api } else { OpenApiRouter::new().nest(&prefix, api) })
         .merge(legacy(&face))
-        .merge(machines());
+        .merge(machines(&face));
     let (routes, document) = described.split_for_parts();
     face.set_document(&openapi::complete(&document, face.public_path()));
     if face.app.config.role == Role::Worker {
-        return surrounded(machines().split_for_parts().0, face);
+        return surrounded(machines(&face).split_for_parts().0, face);
     }
     let routes = routes.route("/", get(welcome::welcome)).route("/openapi.json", get(welcome::document)).merge(docs());
     surrounded(routes, face)
 }
 
 /// What machines ask about the service itself. All that a worker answers.
-fn machines() -> OpenApiRouter<Shared> {
-    OpenApiRouter::new().routes(routes!(health::health)).routes(routes!(health::ready)).routes(routes!(health::metrics))
+fn machines(face: &Shared) -> OpenApiRouter<Shared> {
+    let with_key = from_fn_with_state(Guard::new(face, Scope::Admin), auth::require_key);
+    OpenApiRouter::new()
+        .routes(routes!(health::metrics))
+        .route_layer(with_key)
+        .routes(routes!(health::health))
+        .routes(routes!(health::ready))
 }
 
 /// Routes with what surrounds them all.
 fn surrounded(routes: Router<Shared>, face: Shared) -> Router {
     let limits = BodyLimits::up_to(face.app.config.http.max_request_bytes);
     let memory = UploadMemory::new(face.app.config.http.upload_memory_bytes, Arc::clone(&face.app.metrics));
-    routes
+    let routes = routes
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         // The guard's limit is the one that counts.
         .layer(DefaultBodyLimit::disable())
         .layer(from_fn_with_state(Arc::clone(&face), origin::refuse_foreign_pages))
         .layer(from_fn_with_state(BodyGuard { limits, memory, refuse: error::refuse_body }, limit_body))
-        .layer(from_fn_with_state(Arc::clone(&face), layers::around))
-        .with_state(face)
+        .layer(from_fn_with_state(Arc::clone(&face), layers::answer_always));
+    let routes = match cors::layer(&face.app.config.access.cors_origins) {
+        Some(cors) => routes.layer(cors),
+        None => routes,
+    };
+    routes.layer(from_fn_with_state(Arc::clone(&face), layers::around)).with_state(face)
 }
 
 /// The routes under API_PREFIX.
 fn api(face: &Shared) -> OpenApiRouter<Shared> {
-    let with_key = from_fn_with_state(Arc::clone(face), auth::require_key);
-    let with_key_or_link = from_fn_with_state(Arc::clone(face), auth::require_key_or_link);
+    let to_submit = from_fn_with_state(Guard::new(face, Scope::Submit), auth::require_key);
+    let to_read = from_fn_with_state(Guard::new(face, Scope::Read), auth::require_key);
+    let with_link = from_fn_with_state(Guard::new(face, Scope::Read), auth::require_key_or_link);
     let unless_draining = from_fn_with_state(Arc::clone(face), layers::refuse_when_draining);
     let unless_busy = from_fn_with_state(Arc::clone(face), layers::refuse_when_busy);
     let new_work = OpenApiRouter::new()
@@ -109,16 +123,15 @@ fn api(face: &Shared) -> OpenApiRouter<Shared> {
         .routes(routes!(generate::generate))
         .routes(routes!(batch::submit))
         .route_layer(unless_draining);
-    let results = OpenApiRouter::new().routes(routes!(result::result)).route_layer(with_key_or_link);
-    OpenApiRouter::new()
-        .merge(new_work)
+    let submitting = new_work.routes(routes!(jobs::cancel)).route_layer(to_submit);
+    let reading = OpenApiRouter::new()
         .routes(routes!(batch::status))
         .routes(routes!(jobs::list))
-        .routes(routes!(jobs::cancel))
         .routes(routes!(status::status))
         .routes(routes!(events::events))
-        .route_layer(with_key)
-        .merge(results)
+        .route_layer(to_read);
+    let results = OpenApiRouter::new().routes(routes!(result::result)).route_layer(with_link);
+    submitting.merge(reading).merge(results)
 }
 
 /// The routes that today's SpineLift app calls.
@@ -128,7 +141,7 @@ fn legacy(face: &Shared) -> OpenApiRouter<Shared> {
         .routes(routes!(legacy::from_file))
         .route_layer(from_fn_with_state(Arc::clone(face), layers::refuse_when_busy))
         .route_layer(from_fn_with_state(Arc::clone(face), layers::refuse_when_draining))
-        .route_layer(from_fn_with_state(Arc::clone(face), auth::require_key))
+        .route_layer(from_fn_with_state(Guard::new(face, Scope::Submit), auth::require_key))
 }
 
 /// The documentation's page. Its assets are in the program, and nothing of it asks another host.
@@ -138,6 +151,9 @@ fn docs() -> Router<Shared> {
 }
 
 async fn allow_docs(mut response: Response) -> Response {
+    if response.status() == StatusCode::NOT_FOUND {
+        return no_route().await.into_response();
+    }
     response.headers_mut().insert(CONTENT_SECURITY_POLICY, DOCS_POLICY);
     response
 }

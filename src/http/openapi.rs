@@ -8,6 +8,7 @@ use utoipa::OpenApi;
 use super::codes::{Code, Row};
 use super::schema;
 use crate::job::FailureCode as F;
+use crate::key::Scope;
 use crate::mesh::parameters::{PARAMETERS, Parameter};
 
 /// What the document says beside the routes.
@@ -34,13 +35,11 @@ use crate::mesh::parameters::{PARAMETERS, Parameter};
 pub(super) struct Document;
 
 /// Any route of the API.
-const ANY: &[Code] = &[
-    Code::MalformedRequest,
-    Code::Unauthorized,
-    Code::OriginNotAllowed,
-    Code::RequestTimeout,
-    Code::Failure(F::Internal),
-];
+const ANY: &[Code] =
+    &[Code::MalformedRequest, Code::OriginNotAllowed, Code::RequestTimeout, Code::Failure(F::Internal)];
+
+/// Any route that needs a key where keys are on.
+const KEYED: &[Code] = &[Code::Unauthorized, Code::ScopeMissing, Code::RateLimited];
 
 /// Any route that asks the store.
 const STORED: &[Code] = &[Code::StorageUnavailable];
@@ -80,20 +79,20 @@ const FETCH: &[Code] = &[
 
 /// What each operation may refuse with. The tests hold every answer against the document made of this.
 const ERRORS: &[(&str, &[&[Code]])] = &[
-    ("generate", &[ANY, STORED, BODY, SUBMIT]),
-    ("status", &[ANY, STORED, &[Code::JobNotFound, Code::ValidationFailed, Code::Overloaded]]),
-    ("result", &[ANY, STORED, ENGINE, RESULT]),
-    ("events", &[ANY, STORED, &[Code::JobNotFound, Code::Overloaded]]),
-    ("cancel", &[ANY, STORED, &[Code::JobNotFound]]),
-    ("jobs", &[ANY, STORED, &[Code::ValidationFailed]]),
-    ("preview", &[ANY, BODY, ENGINE, &[Code::NotAcceptable]]),
-    ("submit_batch", &[ANY, STORED, BODY, SUBMIT]),
-    ("batch", &[ANY, STORED, &[Code::BatchNotFound]]),
-    ("legacy_generate_mesh", &[ANY, BODY, ENGINE, FETCH]),
-    ("legacy_generate_mesh_from_file", &[ANY, BODY, ENGINE, FETCH]),
+    ("generate", &[ANY, KEYED, STORED, BODY, SUBMIT]),
+    ("status", &[ANY, KEYED, STORED, &[Code::JobNotFound, Code::ValidationFailed, Code::Overloaded]]),
+    ("result", &[ANY, KEYED, STORED, ENGINE, RESULT]),
+    ("events", &[ANY, KEYED, STORED, &[Code::JobNotFound, Code::Overloaded]]),
+    ("cancel", &[ANY, KEYED, STORED, &[Code::JobNotFound]]),
+    ("jobs", &[ANY, KEYED, STORED, &[Code::ValidationFailed]]),
+    ("preview", &[ANY, KEYED, BODY, ENGINE, &[Code::NotAcceptable]]),
+    ("submit_batch", &[ANY, KEYED, STORED, BODY, SUBMIT]),
+    ("batch", &[ANY, KEYED, STORED, &[Code::BatchNotFound]]),
+    ("legacy_generate_mesh", &[ANY, KEYED, BODY, ENGINE, FETCH]),
+    ("legacy_generate_mesh_from_file", &[ANY, KEYED, BODY, ENGINE, FETCH]),
     ("health", &[&[Code::RequestTimeout, Code::Failure(F::Internal)]]),
     ("ready", &[&[Code::Failure(F::Internal)]]),
-    ("metrics", &[&[Code::RequestTimeout, Code::Failure(F::Internal)]]),
+    ("metrics", &[KEYED, &[Code::RequestTimeout, Code::Failure(F::Internal)]]),
 ];
 
 /// A result that is not there, or not as it is wanted.
@@ -123,7 +122,12 @@ pub(super) fn complete(routes: &utoipa::openapi::OpenApi, public_path: &str) -> 
         document["servers"] = json!([{ "url": public_path }]);
     }
     document["components"]["securitySchemes"] = json!({
-        "key": { "type": "http", "scheme": "bearer", "description": "Needed where the service has API keys" }
+        "key": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "Needed where the service has API keys. A key has scopes: `submit` to have meshes made and call \
+                            jobs off, `read` to see jobs and results, `admin` to see the service's metrics."
+        }
     });
     document
 }
@@ -140,12 +144,37 @@ fn complete_operation(operation: &mut Value) {
         operation["responses"][status.to_string()] = refusal(&rows, is_legacy, status);
     }
     if lists.iter().any(|list| list.contains(&Code::Unauthorized)) {
-        operation["security"] = json!([{}, { "key": [] }]);
+        operation["security"] = json!([{}, { "key": [scope_of(&id)] }]);
+        if let Some(responses) = operation["responses"].as_object_mut() {
+            responses.values_mut().for_each(describe_rate);
+        }
     }
     // Indexing would leave a null where there are no parameters.
     let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
     if let (true, Some(parameters)) = (id == "preview", parameters) {
         parameters.extend(PARAMETERS.iter().map(query_parameter));
+    }
+}
+
+/// The scope that a key needs for an operation. The tests hold the routes against it.
+fn scope_of(operation: &str) -> &'static str {
+    let scope = match operation {
+        "generate" | "submit_batch" | "preview" | "cancel" => Scope::Submit,
+        "legacy_generate_mesh" | "legacy_generate_mesh_from_file" => Scope::Submit,
+        "metrics" => Scope::Admin,
+        _ => Scope::Read,
+    };
+    scope.as_str()
+}
+
+/// What every answer to a key with a rate says of it.
+fn describe_rate(response: &mut Value) {
+    let about = [
+        ("RateLimit-Policy", "Requests `q` that the key may make in `w` seconds, where it has a rate"),
+        ("RateLimit", "Requests `r` that the key has left, and the seconds `t` until all are there again"),
+    ];
+    for (name, about) in about {
+        response["headers"][name] = json!({ "description": about, "schema": { "type": "string" } });
     }
 }
 
@@ -158,9 +187,13 @@ fn refusal(rows: &[Row], is_legacy: bool, status: u16) -> Value {
         json!({ "application/json": of("ErrorAnswer"), "application/problem+json": of("Problem") })
     };
     let mut response = json!({ "description": lines.join("\n\n"), "content": content });
-    if status == 503 {
+    if matches!(status, 429 | 503) {
         let about = "Seconds after which to come back";
-        response["headers"] = json!({ "Retry-After": { "description": about, "schema": { "type": "integer" } } });
+        response["headers"]["Retry-After"] = json!({ "description": about, "schema": { "type": "integer" } });
+    }
+    if matches!(status, 401 | 403) {
+        let about = "What is wanted of the key, as RFC 6750 has it";
+        response["headers"]["WWW-Authenticate"] = json!({ "description": about, "schema": { "type": "string" } });
     }
     response
 }

@@ -3,6 +3,11 @@
 //! A browser sends what any page asks it to send, to services on its own machine and network too. Keys keep such pages
 //! out, which have none. Without keys the headers do that browsers write and pages cannot: `Origin`, and `Host`, which
 //! has the page's own name when that was made to lead to this machine.
+//!
+//! Pages of CORS_ORIGINS may call all the same. A service that listens on loopback knows what it can be called: this
+//! machine's names and addresses, and PUBLIC_URL's; under any other `Host` it answers nobody. One that listens beyond,
+//! by --insecure, is called by names that it does not know, so there only `Origin` is looked at: what else keeps strangers
+//! out is its operator's affair.
 
 use axum::extract::{Request, State};
 use axum::http::header::{HOST, ORIGIN};
@@ -26,7 +31,7 @@ pub(super) async fn refuse_foreign_pages(
 ) -> Result<Response, ApiError> {
     if !FOR_MACHINES.contains(&request.uri().path()) {
         let host = own_host(request.version(), request.headers())?;
-        if face.keys.are_off() {
+        if !face.app.keys.is_on() {
             expect_own_page(&face, host, request.headers())?;
         }
     }
@@ -47,33 +52,31 @@ fn own_host(version: Version, headers: &HeaderMap) -> Result<Option<&HeaderValue
 
 fn expect_own_page(face: &Face, host: Option<&HeaderValue>, headers: &HeaderMap) -> Result<(), ApiError> {
     let config = &face.app.config;
-    let has_origin = headers.contains_key(ORIGIN);
-    if !has_origin && !config.dev {
-        return Ok(());
-    }
     let host = host.map(|host| host.to_str().ok().and_then(|host| host_of(&format!("http://{host}"))));
     let public = config.http.public_url.as_deref().and_then(host_of);
     let is_public = |host: &Host<String>| Some(host) == public.as_ref();
-    // A developer's service is called by the names of this machine. Any other is a page's that had its name lead here.
-    if config.dev
+    // Any other name is a page's that had it lead here.
+    if config.is_loopback()
         && let Some(host) = &host
         && !host.as_ref().is_some_and(|host| is_loopback(host) || is_public(host))
     {
-        let message =
-            "--dev answers to localhost and the addresses of this machine alone; set PUBLIC_URL for another name";
+        let message = "a service on this machine without API keys answers to localhost and this machine's addresses alone; \
+                       set PUBLIC_URL for another name";
         return Err(ApiError::new(Code::OriginNotAllowed, message));
     }
     // Ports are left out: proxies tend to drop them from Host.
     let host = host.flatten();
     let is_ours = |origin: &HeaderValue| {
-        let origin = origin.to_str().ok().and_then(host_of);
-        origin.is_some_and(|origin| is_public(&origin) || Some(&origin) == host.as_ref())
+        let text = origin.to_str().ok();
+        let origin = text.and_then(host_of);
+        text.is_some_and(|text| config.access.cors_origins.allow(text))
+            || origin.is_some_and(|origin| is_public(&origin) || Some(&origin) == host.as_ref())
     };
     if headers.get_all(ORIGIN).iter().all(is_ours) {
         return Ok(());
     }
-    let message = "a page of another site may not call a service without API keys; have its server call, or set \
-                   PUBLIC_URL to the name that the page is under";
+    let message = "a page of another site may not call a service without API keys; have its server call, list its origin \
+                   in CORS_ORIGINS, or set PUBLIC_URL to the name that the page is under";
     Err(ApiError::new(Code::OriginNotAllowed, message))
 }
 

@@ -22,7 +22,7 @@ pub(super) async fn welcome(State(face): State<Shared>, headers: HeaderMap) -> R
     let url = format!("{}{}", face.base(&headers), face.app.config.http.api_prefix);
     // A path in PUBLIC_URL may hold these two; quotes and angle brackets no URL keeps.
     let url = url.replace('&', "&amp;").replace('\'', "&#39;");
-    let key = if face.keys.are_off() { "" } else { " -H \"Authorization: Bearer $KEY\"" };
+    let key = if face.app.keys.is_on() { " -H \"Authorization: Bearer $KEY\"" } else { "" };
     let page = PAGE.replace(URL, &url).replace(KEY, key);
     ([(CONTENT_SECURITY_POLICY, policy)], Html(page)).into_response()
 }

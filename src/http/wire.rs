@@ -91,7 +91,7 @@ impl JobStatus {
             status: job.state.into(),
             progress: job.progress,
             message: job.message.clone(),
-            result_url: (job.state == JobState::Completed).then(|| {
+            result_url: (job.state == JobState::Completed).then_some(()).and_then(|()| {
                 let finished = job.finished_at_ms.unwrap_or(job.updated_at_ms);
                 face.links.url_under(&face.base(headers), &job.owner, &job.id, finished)
             }),

@@ -18,6 +18,7 @@
 mod callback;
 mod error;
 mod idempotency;
+mod key;
 mod record;
 mod signals;
 pub mod sqlite;
@@ -32,6 +33,7 @@ use serde_json::Value;
 pub use callback::{Attempt, Delivery, DeliveryId, DeliveryOutcome, DeliveryToken, receiver};
 pub use error::{Result, StoreError};
 pub use idempotency::IdempotencyKey;
+pub use key::{KeyId, KeyStore, NewKey, StoredKey};
 pub use signals::{JobSubscription, Signals};
 
 use crate::job::{Event, Failure, JobId, JobState};
@@ -306,7 +308,7 @@ pub struct Retention {
 /// Jobs, events and callbacks in a database. The module's text has the protocol; `tests/store.rs` holds every database
 /// to it.
 #[async_trait]
-pub trait Store: Send + Sync + 'static {
+pub trait Store: KeyStore {
     /// Where waits are shortened.
     fn signals(&self) -> &Arc<Signals>;
 

@@ -5,6 +5,7 @@
 //! taken back at its next start.
 
 mod deliveries;
+mod keys;
 mod lease;
 mod lock;
 mod outcome;
@@ -25,12 +26,13 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions, Connection, SqliteConnection, SqlitePool};
 use tokio::runtime::Handle;
 
+pub use self::keys::KeyFile;
 use self::lock::InstanceLock;
 use self::writer::{Sender, Writer};
 use super::{
     Attempt, BatchCounts, Beat, Cancel, Claim, Delivery, DeliveryOutcome, DeliveryToken, Filter, Held, Job, JobKey,
-    JobResult, NewJob, Outcome, Progress, Queue, Reaped, Result, Retention, Signals, Store, StoreError, Submitted,
-    Timing, Token,
+    JobResult, KeyId, KeyStore, NewJob, NewKey, Outcome, Progress, Queue, Reaped, Result, Retention, Signals, Store,
+    StoreError, StoredKey, Submitted, Timing, Token,
 };
 use crate::job::{Event, JobId};
 
@@ -49,6 +51,10 @@ const LONGEST_IDLE_LOG: &str = "67108864";
 
 /// The writer's cache, negative for KiB: 16 MiB hold the pages that a queue at its limit works on.
 const WRITER_CACHE: &str = "-16384";
+
+/// How often a file is opened that another may be making, and the pause between.
+const OPENING_TRIES: u32 = 5;
+const BETWEEN_TRIES: Duration = Duration::from_millis(50);
 
 /// SQLite's code for a file that is no database.
 const NOT_A_DATABASE: &str = "26";
@@ -130,7 +136,22 @@ fn connect_options(path: &Path, durability: Durability) -> SqliteConnectOptions 
 }
 
 /// Opens the file for writing and brings it up to date.
+///
+/// Two may do so at once, as keys are added beside a service that starts. One of them then finds the file busy or a table
+/// made already, and at another look that all is done.
 async fn open_database(connect: &SqliteConnectOptions, path: &Path) -> Result<SqliteConnection> {
+    let mut opened = try_database(connect, path).await;
+    for _ in 1..OPENING_TRIES {
+        if opened.is_ok() {
+            break;
+        }
+        tokio::time::sleep(BETWEEN_TRIES).await;
+        opened = try_database(connect, path).await;
+    }
+    opened
+}
+
+async fn try_database(connect: &SqliteConnectOptions, path: &Path) -> Result<SqliteConnection> {
     let mut db = connect.connect().await.map_err(|error| unusable(error, path))?;
     if let Err(error) = sqlx::migrate!("migrations/sqlite").run(&mut db).await {
         drop(db.close().await);
@@ -160,6 +181,25 @@ fn read<T>(outcome: Result<T>) -> Result<T> {
     match outcome {
         Err(StoreError::Database(sqlx::Error::PoolClosed)) => Err(StoreError::Closed),
         outcome => outcome,
+    }
+}
+
+#[async_trait]
+impl KeyStore for SqliteStore {
+    async fn add_key(&self, key: NewKey) -> Result<KeyId> {
+        self.writer.write(keys::Add(key)).await
+    }
+
+    async fn keys(&self) -> Result<Vec<StoredKey>> {
+        read(keys::all(&self.readers).await)
+    }
+
+    async fn revoke_keys(&self, keys: &[KeyId]) -> Result<u64> {
+        self.writer.write(keys::Revoke(keys.to_vec())).await
+    }
+
+    async fn note_key_use(&self, keys: &[KeyId]) -> Result<()> {
+        self.writer.write(keys::NoteUse(keys.to_vec())).await
     }
 }
 

@@ -16,17 +16,22 @@ fn as_artist(ask: Ask) -> Ask {
 #[tokio::test]
 async fn without_a_key_only_the_service_itself_is_seen() {
     let service = Service::with_keys().await;
-    for path in ["/", "/health", "/ready", "/metrics", "/openapi.json", "/docs/"] {
+    for path in ["/", "/health", "/ready", "/openapi.json", "/docs/"] {
         service.get(path).await.expect(200);
     }
     let routes = ["jobs", "a/status", "a/result", "a/events", "batch/a"].map(|path| Ask::get(format!("{MESH}/{path}")));
     let posts = ["generate", "batch", "preview"].map(|path| Ask::post(format!("{MESH}/{path}")));
-    for ask in routes.into_iter().chain(posts).chain([Ask::new("DELETE", format!("{MESH}/a"))]) {
+    let others = [Ask::new("DELETE", format!("{MESH}/a")), Ask::get("/metrics")];
+    for ask in routes.into_iter().chain(posts).chain(others) {
         for secret in [None, Some("Bearer wrong"), Some("Bearer "), Some("Basic rails-secret"), Some("rails-secret")] {
             let ask = secret.iter().fold(ask.clone(), |ask, secret| ask.header("authorization", *secret));
             let answer = service.send(ask).await;
             answer.refused(401, "UNAUTHORIZED");
-            assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
+            let invalid = if secret == Some("Bearer wrong") { ", error=\"invalid_token\"" } else { "" };
+            assert_eq!(
+                answer.header("www-authenticate"),
+                Some(format!("Bearer realm=\"spinelift\"{invalid}").as_str())
+            );
         }
     }
     let old = service.post("/api/generate_mesh", &json!({})).await.expect(401);

@@ -5,6 +5,11 @@ use serde_json::{Value, json};
 
 use crate::wire::{Answer, Ask};
 
+/// Whether a key was refused for what it may not do.
+fn is_scope(answer: &Answer) -> bool {
+    answer.status == 403 && answer.text().contains("--scope")
+}
+
 /// The document, and what to check with it.
 pub(crate) struct Contract {
     document: Value,
@@ -27,9 +32,13 @@ impl Contract {
     pub(crate) fn check(&self, ask: &Ask, answer: &Answer) {
         assert!(answer.header("x-request-id").is_some(), "{ask:?} {answer:?}");
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{ask:?}");
-        if answer.status == 503 {
-            assert!(answer.header("retry-after").is_some(), "{answer:?}");
+        if matches!(answer.status, 429 | 503) {
+            let after: Option<u64> = answer.header("retry-after").map(|after| after.parse().unwrap());
+            assert!(after.is_some_and(|after| after >= 1), "{answer:?}");
         }
+        assert_eq!(answer.header("x-frame-options"), Some("DENY"), "{ask:?}");
+        assert!(answer.header("cross-origin-resource-policy").is_some(), "{ask:?}");
+        assert_eq!(answer.header("www-authenticate").is_some(), answer.status == 401 || is_scope(answer), "{answer:?}");
         let media_type = answer.header("content-type").unwrap_or_default().split(';').next().unwrap_or_default();
         let response = match self.operation(ask) {
             Some(operation) => operation["responses"].get(answer.status.to_string()),

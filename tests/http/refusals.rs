@@ -9,9 +9,11 @@ use serde_json::json;
 use spinelift::compute::{Task, Watch};
 use spinelift::export::FORMATS;
 use spinelift::job::JobId;
+use spinelift::key::{Limit, Scope, Scopes};
 use spinelift::mesh::MeshParameters;
 use sqlx::Connection;
 
+use crate::keys::by;
 use crate::service::{MESH, Service, image, request, star};
 use crate::wire::Ask;
 
@@ -58,6 +60,12 @@ async fn every_code_is_met_in_both_shapes() {
     loaded(&mut met).await;
     let service = Service::with_keys().await;
     met.meet(&service, job("a", "status"), "UNAUTHORIZED").await;
+    let (once, readers) = (Limit::Own("1/24h".parse().unwrap()), Scopes::from_iter([Scope::Read]));
+    service.add_key("reader", readers, Limit::Usual).await;
+    met.meet(&service, by("reader", generate()), "SCOPE_MISSING").await;
+    service.add_key("once", readers, once).await;
+    service.send(by("once", job("a", "status"))).await.refused(404, "JOB_NOT_FOUND");
+    met.meet(&service, by("once", job("a", "status")), "RATE_LIMITED").await;
     let all: BTreeSet<String> = service.contract.codes().into_iter().collect();
     met.0.extend(UNMET.map(|(code, _)| code.to_owned()));
     assert_eq!(met.0, all);

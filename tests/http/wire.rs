@@ -122,12 +122,19 @@ pub(crate) struct Open {
 impl Open {
     /// The next line that holds something, sizes of chunks included.
     pub(crate) async fn line(&mut self) -> String {
+        self.line_or_end().await.expect("the stream ended")
+    }
+
+    /// The same; `None` at the end of the stream.
+    pub(crate) async fn line_or_end(&mut self) -> Option<String> {
         loop {
             let mut line = String::new();
             let read = timeout(PATIENCE, self.reader.read_line(&mut line)).await.unwrap().unwrap();
-            assert!(read > 0, "the stream ended");
+            if read == 0 {
+                return None;
+            }
             if !line.trim().is_empty() {
-                return line.trim().to_owned();
+                return Some(line.trim().to_owned());
             }
         }
     }

@@ -3,8 +3,9 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use spinelift::store::sqlite::{Durability, SqliteOptions, SqliteStore};
-use spinelift::store::{Store, StoreError, Timing};
+use spinelift::key::{Digest, Limit, Scopes};
+use spinelift::store::sqlite::{Durability, KeyFile, SqliteOptions, SqliteStore};
+use spinelift::store::{KeyStore, NewKey, Store, StoreError, Timing};
 
 use super::fixture::*;
 
@@ -143,4 +144,68 @@ async fn a_row_that_cannot_be_read_is_in_nobodys_way() {
     let left = "SELECT count(*) FROM jobs WHERE id LIKE '%/' AND state = 'queued' AND attempt <= 1";
     let left: i64 = sqlx::query_scalar(left).fetch_one(&mut db).await.unwrap();
     assert_eq!(left, 3);
+}
+
+fn new_key(secret: &str) -> NewKey {
+    NewKey { name: "rails".into(), digest: Digest::of(secret), scopes: Scopes::USUAL, limit: Limit::Usual }
+}
+
+#[tokio::test]
+async fn keys_are_changed_beside_a_store_that_is_at_work() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = options(folder.path().join("jobs.db"));
+    let store = SqliteStore::open(options.clone()).await.unwrap();
+    let file = KeyFile::open(&options.path).await.unwrap();
+    let work = async {
+        for n in 0..50 {
+            created(&*store, new_job(&format!("job-{n}"))).await;
+        }
+    };
+    let keys = async {
+        for n in 0..20 {
+            let id = file.add_key(new_key(&n.to_string())).await.unwrap();
+            assert_eq!(store.keys().await.unwrap().last().unwrap().id, id);
+            assert_eq!(file.revoke_keys(&[id]).await.unwrap(), 1);
+        }
+    };
+    tokio::join!(work, keys);
+    assert!(store.keys().await.unwrap().iter().all(|key| key.revoked_at_ms.is_some()));
+    file.close().await.unwrap();
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_file_may_be_made_by_many_at_once() {
+    for round in 0..5 {
+        let folder = tempfile::tempdir().unwrap();
+        let options = options(folder.path().join("made/at/need/jobs.db"));
+        let store = tokio::spawn(SqliteStore::open(options.clone()));
+        let threads: Vec<_> = (0..3)
+            .map(|n| {
+                let (path, runtime) = (options.path.clone(), tokio::runtime::Handle::current());
+                tokio::task::spawn_blocking(move || {
+                    runtime.block_on(async {
+                        let file = KeyFile::open(&path).await.unwrap();
+                        file.add_key(new_key(&format!("{round} {n}"))).await.unwrap();
+                        file.close().await.unwrap();
+                    });
+                })
+            })
+            .collect();
+        for thread in threads {
+            thread.await.unwrap();
+        }
+        assert_eq!(store.await.unwrap().unwrap().keys().await.unwrap().len(), 3);
+    }
+}
+
+#[tokio::test]
+async fn a_key_file_refuses_what_a_store_refuses() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("jobs.db");
+    std::fs::write(&path, "notes, and many of them. ".repeat(100)).unwrap();
+    let error = KeyFile::open(&path).await.err().unwrap();
+    assert!(error.to_string().contains("not an SQLite database"), "{error}");
+    let error = KeyFile::open(&path.join("jobs.db")).await.err().unwrap();
+    assert!(error.to_string().contains("the folder of"), "{error}");
 }

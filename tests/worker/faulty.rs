@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use spinelift::job::{Event, JobId};
 use spinelift::store::{
     Attempt, BatchCounts, Beat, Cancel, Claim, Delivery, DeliveryOutcome, DeliveryToken, Filter, Held, Job, JobKey,
-    JobResult, NewJob, Outcome, Progress, Queue, Reaped, Result, Retention, Signals, Store, StoreError, Submitted,
-    Token,
+    JobResult, KeyId, KeyStore, NewJob, NewKey, Outcome, Progress, Queue, Reaped, Result, Retention, Signals, Store,
+    StoreError, StoredKey, Submitted, Token,
 };
 
 /// What fails, and how often it did.
@@ -41,6 +41,22 @@ impl Faulty {
 
 fn failure() -> StoreError {
     StoreError::Row("on purpose".into())
+}
+
+#[async_trait]
+impl KeyStore for Faulty {
+    async fn add_key(&self, key: NewKey) -> Result<KeyId> {
+        self.inner.add_key(key).await
+    }
+    async fn keys(&self) -> Result<Vec<StoredKey>> {
+        self.inner.keys().await
+    }
+    async fn revoke_keys(&self, keys: &[KeyId]) -> Result<u64> {
+        self.inner.revoke_keys(keys).await
+    }
+    async fn note_key_use(&self, keys: &[KeyId]) -> Result<()> {
+        self.inner.note_key_use(keys).await
+    }
 }
 
 #[async_trait]

@@ -18,11 +18,7 @@ impl InstanceLock {
     /// Makes the database's folder if need be, and locks it for this process.
     pub(super) fn take(database: &Path) -> Result<Self> {
         let shown = database.display();
-        if let Some(folder) = database.parent() {
-            std::fs::create_dir_all(folder).map_err(|error| {
-                told(&error, format!("the folder of {shown} cannot be made; make it, or set another DATABASE_URL"))
-            })?;
-        }
+        make_folder(database)?;
         let path = lock_path(&database.canonicalize().unwrap_or_else(|_| database.to_owned()));
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(|error| {
             told(&error, format!("{} cannot be written; give this user the folder's rights", path.display()))
@@ -35,6 +31,15 @@ impl InstanceLock {
             }
         }
     }
+}
+
+/// Makes the folder that a file is to be in.
+pub(super) fn make_folder(database: &Path) -> Result<()> {
+    let Some(folder) = database.parent() else { return Ok(()) };
+    std::fs::create_dir_all(folder).map_err(|error| {
+        let shown = database.display();
+        told(&error, format!("the folder of {shown} cannot be made; make it, or set another DATABASE_URL"))
+    })
 }
 
 /// Not the database itself: on some systems a lock on that file would get in the way of SQLite's own.
