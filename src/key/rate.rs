@@ -3,9 +3,9 @@
 //! A bucket holds a quota of requests and fills evenly, the whole quota in one window. That is the generic cell rate
 //! algorithm: all there is to keep is the moment at which the bucket is full again.
 
+use core::time::Duration;
 use std::fmt;
 use std::str::FromStr;
-use std::time::Duration;
 
 use thiserror::Error;
 

@@ -122,7 +122,7 @@ pub(crate) struct Open {
 impl Open {
     /// The next line that holds something, sizes of chunks included.
     pub(crate) async fn line(&mut self) -> String {
-        self.line_or_end().await.expect("the stream ended")
+        self.line_or_end().await.unwrap_or_else(|| panic!("the stream ended"))
     }
 
     /// The same; `None` at the end of the stream.
