@@ -175,3 +175,36 @@ async fn no_method(method: Method) -> Response {
     }
     ApiError::new(Code::MethodNotAllowed, "the route has other methods; see Allow").into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::http::Request;
+    use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, HOST, ORIGIN, X_FRAME_OPTIONS};
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::config::{Config, CorsOrigins};
+
+    /// What breaks below the layers is an answer like any other: a page reads it, and is told what every page is.
+    #[tokio::test]
+    async fn a_page_that_may_call_reads_what_broke() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config { dev: true, ..Config::default() };
+        config.database.url = format!("sqlite:{}", folder.path().join("jobs.db").display());
+        config.storage.path = folder.path().join("blobs");
+        config.access.cors_origins = CorsOrigins::These(vec!["https://app.example".into()]);
+        let face = Arc::new(Face::new(App::open(config).await.unwrap()));
+        let broken = || async {
+            if true {
+                panic!("a mistake in a handler")
+            }
+        };
+        let routes = surrounded(Router::new().route("/broken", get(broken)), face);
+        let ask = Request::get("/broken").header(HOST, "localhost").header(ORIGIN, "https://app.example");
+        let answer = routes.oneshot(ask.body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(answer.headers()[ACCESS_CONTROL_ALLOW_ORIGIN], "https://app.example");
+        assert_eq!(answer.headers()[X_FRAME_OPTIONS], "DENY");
+    }
+}

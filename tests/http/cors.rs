@@ -87,7 +87,7 @@ async fn a_listed_page_may_call_and_read_what_it_needs() {
 }
 
 #[tokio::test]
-async fn what_ends_before_its_handler_is_read_too() {
+async fn what_took_too_long_is_read_too() {
     let service = Service::without_workers(|config| {
         only_app(config);
         config.http.request_timeout = Duration::from_millis(1);
@@ -119,7 +119,9 @@ async fn without_keys_listed_pages_may_call_and_no_others() {
     .await;
     let preview = |origin: &str| Ask::post(format!("{MESH}/preview")).body(star()).header("origin", origin);
     assert_eq!(allowed(&service.send(preview(APP)).await.expect(200)), Some(APP));
-    service.send(preview("https://evil.example")).await.refused(403, "ORIGIN_NOT_ALLOWED");
+    for foreign in ["https://evil.example", "https://app.example.evil.example", "http://app.example", "null"] {
+        service.send(preview(foreign)).await.refused(403, "ORIGIN_NOT_ALLOWED");
+    }
     let both = preview(APP).header("origin", "https://evil.example");
     service.send(both).await.refused(403, "ORIGIN_NOT_ALLOWED");
 }
