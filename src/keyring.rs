@@ -230,8 +230,13 @@ impl Keyring {
     }
 
     async fn look(&self, store: &dyn Store, noted: &mut Noted) -> Result<()> {
+        let known = self.live();
         self.refresh(store).await?;
-        let used = noted.due(&self.live().keys);
+        let live = self.live();
+        if !known.keys.iter().map(|key| key.id).eq(live.keys.iter().map(|key| key.id)) {
+            tracing::info!(keys = live.keys.len(), "the API keys have changed");
+        }
+        let used = noted.due(&live.keys);
         if used.is_empty() { Ok(()) } else { store.note_key_use(&used).await }
     }
 

@@ -97,6 +97,7 @@ fn a_service_hears_of_keys_while_it_runs() {
     assert_eq!(status(&service.get(JOBS, &[])), "200", "no key, no need of one");
 
     let old = added(&folder, &["rails"]);
+    service.wait_for("API keys have changed");
     heard(&service, "spl_wrong", "401");
     heard(&service, &old, "200");
     let link = result_url(&service, &old);

@@ -146,7 +146,9 @@ fn complete_operation(operation: &mut Value) {
     if lists.iter().any(|list| list.contains(&Code::Unauthorized)) {
         operation["security"] = json!([{}, { "key": [scope_of(&id)] }]);
         if let Some(responses) = operation["responses"].as_object_mut() {
-            responses.values_mut().for_each(describe_rate);
+            // Who has no good key has no rate.
+            let to_keys = responses.iter_mut().filter(|(status, _)| *status != "401");
+            to_keys.for_each(|(_, response)| describe_rate(response));
         }
     }
     // Indexing would leave a null where there are no parameters.
