@@ -2,7 +2,7 @@
 
 use super::Config;
 
-/// One row of [`SETTINGS`].
+/// One row of [`SETTINGS`](super::SETTINGS).
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Setting {
