@@ -9,8 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use spinelift::config::{
-    Config, CorsOrigins, Durability, Flags, LogFormat, Mistakes, Role, SETTINGS, Takes, example_env,
-    settings_table,
+    Config, CorsOrigins, Durability, Flags, LogFormat, Mistakes, Role, SETTINGS, Takes, example_env, settings_table,
 };
 
 const KEY: &str = "0123456789abcdef";

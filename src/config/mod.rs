@@ -252,6 +252,7 @@ impl Default for Access {
             callback_secrets: Vec::new(),
             allowed_hosts: HashSet::new(),
             allowed_networks: Vec::new(),
+            dns_servers: Vec::new(),
             insecure: false,
         }
     }
