@@ -24,6 +24,9 @@ use tokio::runtime::Runtime;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
+#[path = "server/places.rs"]
+mod places;
+
 /// Short enough for a test, long enough for a loaded machine to do what is expected within it.
 const SHORT: Duration = Duration::from_millis(400);
 
@@ -413,11 +416,14 @@ fn a_flood_of_connections_leaves_health_answered() {
     let server = Running::with(limits, body_limits());
     let mut flood = Vec::new();
     for round in 0..50 {
-        flood.push(server.connect());
-        flood.push(server.send("GET /health HTTP/1.1\r\nX-Half: "));
+        // The first ones wait for us, so that their places are not to be had.
         if round < 8 {
+            flood.push(server.send("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n"));
+            server.runtime.block_on(server.begun.notified());
             continue;
         }
+        flood.push(server.connect());
+        flood.push(server.send("GET /health HTTP/1.1\r\nX-Half: "));
         let start = Instant::now();
         let answer = server.ask(HEALTH);
         let took = start.elapsed();
@@ -431,15 +437,16 @@ fn a_flood_of_connections_leaves_health_answered() {
 fn beyond_the_cap_other_requests_are_told_to_come_again() {
     let limits = Limits { max_connections: 1, reserve: 2, header_timeout: DEADLINE, ..limits() };
     let server = Running::with(limits, body_limits());
-    let first = server.connect();
-    server.wait_for_connections(1);
+    let mut first = server.send("GET /slow HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    server.runtime.block_on(server.begun.notified());
     for request in ["GET /peer HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(), declared("/health", 4)] {
         let answer = server.ask(&request).to_lowercase();
         assert_eq!(status(&answer), "503", "{answer}");
         assert!(answer.contains("retry-after: 1") && answer.contains("connection: close"), "{answer}");
     }
     assert!(server.metrics.encode().unwrap().contains("spinelift_rejections_total{outcome=\"connections\"} 2"));
-    drop(first);
+    server.release.notify_one();
+    assert!(read_all(&mut first).ends_with("done"));
     server.wait_for_connections(0);
     let mut stream = server.send("GET /peer HTTP/1.1\r\nHost: x\r\n\r\n");
     assert_eq!(status(&read_answer(&mut stream)), "200", "a place is free again");

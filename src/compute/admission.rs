@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::decode::{Kind, dimensions};
+use crate::decode::{Kind, MOST_WEBP_CODES_BYTES, dimensions};
 
 /// The unit in which memory is handed out, bytes. Small images cost one unit.
 const UNIT_BYTES: u64 = 1 << 20;
@@ -15,6 +15,13 @@ const PNG_BYTES_PER_PIXEL: u64 = 13;
 
 /// The other decoders hold the whole picture beside that, up to 6 bytes a pixel.
 const OTHER_BYTES_PER_PIXEL: u64 = 19;
+
+/// Beside that, the other decoders copy the file, and hold tables and blocks that reach beyond a small picture.
+const OTHER_BYTES: u64 = 4 << 20;
+
+/// Tables for the codes of a WebP are up to this many times as large as its file, and never more than
+/// [`MOST_WEBP_CODES_BYTES`].
+const WEBP_CODES: u64 = 512;
 
 /// A picture drawn over its image holds the colours, and the drawing.
 const DRAWN_BYTES_PER_PIXEL: u64 = 8;
@@ -80,14 +87,20 @@ impl Drop for Place<'_> {
 
 /// What an image will take at worst, bytes, from its header, and its file. One of a format that is read whose header says
 /// nothing may yet be decoded, as decoders forgive more than we look through: it goes alone.
-pub(super) fn cost_bytes(image: &[u8], drawn: bool) -> u64 {
+#[must_use]
+pub fn cost_bytes(image: &[u8], drawn: bool) -> u64 {
     let Some((kind, width, height)) = dimensions(image) else {
         return if Kind::of(image).is_some() { u64::MAX } else { 0 };
     };
-    let per_pixel = if kind == Kind::Png { PNG_BYTES_PER_PIXEL } else { OTHER_BYTES_PER_PIXEL };
+    let file = image.len() as u64;
+    let (per_pixel, beside) = match kind {
+        Kind::Png => (PNG_BYTES_PER_PIXEL, file),
+        Kind::WebP => (OTHER_BYTES_PER_PIXEL, 2 * file + OTHER_BYTES + (WEBP_CODES * file).min(MOST_WEBP_CODES_BYTES)),
+        _ => (OTHER_BYTES_PER_PIXEL, 2 * file + OTHER_BYTES),
+    };
     let per_pixel = per_pixel + if drawn { DRAWN_BYTES_PER_PIXEL } else { 0 };
     let pixels = u64::from(width).saturating_mul(u64::from(height));
-    pixels.saturating_mul(per_pixel).saturating_add(image.len() as u64)
+    pixels.saturating_mul(per_pixel).saturating_add(beside)
 }
 
 #[cfg(test)]

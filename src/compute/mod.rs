@@ -25,7 +25,8 @@ use crate::decode;
 use crate::export::{ENGINE_VERSION, Format, Source};
 use crate::mesh::{self, MeshParameters};
 use crate::metrics::Metrics;
-use admission::{Admission, cost_bytes};
+use admission::Admission;
+pub use admission::cost_bytes;
 use watch::StageClock;
 
 /// Callers that may wait for [`Compute::run_or_refuse`]. At a typical half millisecond a sprite the last one waits less

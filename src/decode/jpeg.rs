@@ -42,7 +42,8 @@ pub(super) fn rgba<R: BufRead + Seek>(source: &mut Source<'_, R>, limits: &Limit
 /// The whole file, after its size and its markers have been found right. The decoder goes back and forth, which a
 /// buffered file pays for with a read each time.
 fn read_file<R: BufRead + Seek>(source: &mut Source<'_, R>, limits: &Limits) -> Result<Vec<u8>> {
-    let mut file = Vec::new();
+    // At its full size from the beginning: growing would take twice that.
+    let mut file = Vec::with_capacity(usize::try_from(source.length()).unwrap_or(0) + 1);
     source.read_to_end(&mut file).map_err(|e| source.read_fault(&e))?;
     let walked = walk(&file, limits)?;
     source.check_stop()?;

@@ -28,6 +28,7 @@ pub use dimensions::dimensions;
 pub use kind::Kind;
 pub use picture::Picture;
 use source::Source;
+pub use webp::MOST_CODES_BYTES as MOST_WEBP_CODES_BYTES;
 
 /// Limits on what is read, checked before anything is allocated for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

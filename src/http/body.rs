@@ -21,6 +21,7 @@ use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::place::Place;
 use super::socket::UnreadBody;
 use crate::metrics::Metrics;
 
@@ -213,6 +214,7 @@ async fn limited(guard: BodyGuard, mut request: Request, next: Next, unread: Unr
         unread.leave();
         return (guard.refuse)(BodyFault::TooLarge { declared, limit });
     }
+    let place = request.extensions().get::<Place>().cloned();
     let share = BodyShare::default();
     if !guard.memory.grow(&share, declared.unwrap_or(0)) {
         unread.leave();
@@ -235,6 +237,7 @@ async fn limited(guard: BodyGuard, mut request: Request, next: Next, unread: Unr
             is_slow: false,
             has_ended: false,
             unread,
+            place,
         })
     };
     let response = next.run(request.map(limited)).await;
@@ -262,12 +265,21 @@ struct LimitedBody {
     is_slow: bool,
     has_ended: bool,
     unread: UnreadBody,
+    /// None where no server has accepted the connection.
+    place: Option<Place>,
 }
 
 impl LimitedBody {
     fn break_off(&self, fault: BodyFault) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let _ = self.fault.set(fault);
         Poll::Ready(Some(Err(axum::Error::new(fault))))
+    }
+
+    fn end_wait(&self) {
+        self.clock.end();
+        if let Some(place) = &self.place {
+            place.has_body();
+        }
     }
 
     /// Ready with the fault once the caller has paused too long, or used up its time.
@@ -277,6 +289,9 @@ impl LimitedBody {
             let left = self.limits.patience(self.received).saturating_sub(self.clock.waited());
             self.is_slow = left < idle;
             self.waiting = Some(Box::pin(sleep_until(Instant::now() + left.min(idle))));
+            if let Some(place) = &self.place {
+                place.waits_for_body(self.clock.waited(), self.received);
+            }
             self.clock.begin();
         }
         if let Some(timer) = &mut self.waiting {
@@ -303,7 +318,7 @@ impl HttpBody for LimitedBody {
             return this.break_off(fault);
         };
         if this.waiting.take().is_some() {
-            this.clock.end();
+            this.end_wait();
         }
         this.has_ended |= frame.is_none();
         if let Some(data) = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()) {
@@ -330,7 +345,7 @@ impl HttpBody for LimitedBody {
 impl Drop for LimitedBody {
     /// Whoever refuses without reading, for the key or the route, has a caller that is still sending.
     fn drop(&mut self) {
-        self.clock.end();
+        self.end_wait();
         if !self.has_ended && !self.body.is_end_stream() {
             self.unread.leave();
         }

@@ -22,6 +22,7 @@ mod layers;
 mod legacy;
 mod openapi;
 mod origin;
+mod place;
 mod preview;
 mod request;
 mod result;

@@ -1,8 +1,9 @@
 //! The connection loop: every connection has a time for its header, a size for it, a place or none, and an end.
 //!
-//! Beyond [`Limits::max_connections`] a few connections more are accepted, for health alone, so that a flood does not
-//! make an orchestrator restart a service that is only busy. When those few are taken too, the oldest of them is closed
-//! for the newest: strangers who hold connections open cannot keep a probe out.
+//! At [`Limits::max_connections`] a newcomer gets the place of whoever keeps us waiting, see `place`. If nobody does, a few
+//! connections more are accepted, for health alone, so that a flood does not make an orchestrator restart a service that
+//! is only busy. When those few are taken too, the oldest of them is closed for the newest: strangers who hold
+//! connections open cannot keep a probe out.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -22,11 +23,12 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::sync::watch;
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 use tower::ServiceExt;
 
+use super::place::{Place, Places, Room};
 use super::socket::{Socket, UnreadBody};
 use crate::config::Http;
 use crate::metrics::Metrics;
@@ -104,7 +106,7 @@ pub struct Server {
 /// Serves until `shutdown` ends, then lets requests in flight finish. Returns how many connections had to be cut off.
 pub async fn serve(listener: TcpListener, server: Server, shutdown: impl Future<Output = ()>) -> usize {
     let server = Arc::new(server);
-    let places = Arc::new(Semaphore::new(server.limits.max_connections.min(Semaphore::MAX_PERMITS)));
+    let mut places = Places::new(server.limits.max_connections);
     let mut reserve = VecDeque::new();
     let mut connections = JoinSet::new();
     let (stop, stopping) = watch::channel(());
@@ -113,22 +115,32 @@ pub async fn serve(listener: TcpListener, server: Server, shutdown: impl Future<
         tokio::select! {
             () = &mut shutdown => break,
             (stream, peer) = accept(&listener) => {
-                let place = Arc::clone(&places).try_acquire_owned().ok();
-                let beyond_cap = place.is_none();
-                let connection = Connection { server: Arc::clone(&server), peer, beyond_cap };
+                // Of those that have ended, none is to be closed for the newcomer.
+                while let Some(ended) = connections.try_join_next_with_id() {
+                    places.leave(ended_id(&ended));
+                }
+                let room = places.make_room();
+                if room == Room::Vacated {
+                    server.metrics.rejected("slow");
+                }
+                let beyond_cap = room == Room::None;
+                let place = Place::new();
+                let connection = Connection { server: Arc::clone(&server), peer, beyond_cap, place: place.clone() };
                 let stopping = stopping.clone();
                 server.metrics.connection_opened();
                 let open = Open(Arc::clone(&server.metrics));
                 let handle = connections.spawn(async move {
-                    // Both are given back however the task ends.
-                    let _held = (place, open);
+                    // Counted down however the task ends.
+                    let _open = open;
                     connection.serve(stream, stopping).await;
                 });
                 if beyond_cap {
                     make_room(&mut reserve, handle, server.limits.reserve);
+                } else {
+                    places.take(place, handle);
                 }
             }
-            Some(_) = connections.join_next() => {}
+            Some(ended) = connections.join_next_with_id() => places.leave(ended_id(&ended)),
         }
     }
     drop(listener);
@@ -138,6 +150,14 @@ pub async fn serve(listener: TcpListener, server: Server, shutdown: impl Future<
     let left = connections.len();
     connections.shutdown().await;
     left
+}
+
+/// Which connection has ended, in whatever way.
+fn ended_id(ended: &Result<(Id, ()), JoinError>) -> Id {
+    match ended {
+        Ok((id, ())) => *id,
+        Err(error) => error.id(),
+    }
 }
 
 /// The newest connection beyond the cap takes the place of the oldest.
@@ -185,6 +205,7 @@ struct Connection {
     server: Arc<Server>,
     peer: SocketAddr,
     beyond_cap: bool,
+    place: Place,
 }
 
 impl Connection {
@@ -193,7 +214,8 @@ impl Connection {
         // Without it small answers wait for the caller's acknowledgement; that it fails on a socket just closed is no news.
         let _ = stream.set_nodelay(true);
         let unread = UnreadBody::default();
-        let socket = Socket::new(stream, unread.clone(), self.server.limits.write_timeout, LEAVE_TIMEOUT);
+        let Limits { write_timeout, .. } = self.server.limits;
+        let socket = Socket::new(stream, self.place.clone(), unread.clone(), write_timeout, LEAVE_TIMEOUT);
         let http = self.http();
         let service = service_fn(move |request| {
             let answer = self.clone().answer(request, unread.clone());
@@ -226,6 +248,7 @@ impl Connection {
 
     async fn answer(self, mut request: Request<Incoming>, unread: UnreadBody) -> Response {
         unread.begin_anew();
+        self.place.begin();
         if self.beyond_cap && !is_health(&request) {
             self.server.metrics.rejected("connections");
             unread.leave();
@@ -233,8 +256,9 @@ impl Connection {
         }
         request.extensions_mut().insert(ConnectInfo(self.peer));
         request.extensions_mut().insert(unread);
+        request.extensions_mut().insert(self.place.clone());
         let answer = self.server.router.clone().oneshot(request.map(Body::new)).await;
-        answer.unwrap_or_else(|never| match never {})
+        answer.unwrap_or_else(|never| match never {}).map(|body| self.place.answering(body))
     }
 }
 

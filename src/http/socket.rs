@@ -11,6 +11,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
+use super::place::Place;
+
 /// Bytes thrown away at a time while taking leave.
 const WASTE_BYTES: usize = 16 << 10;
 
@@ -41,6 +43,7 @@ impl UnreadBody {
 /// A TCP connection with limits on its caller's patience and ours.
 pub(super) struct Socket {
     stream: TcpStream,
+    place: Place,
     unread: UnreadBody,
     write_timeout: Duration,
     writing: Option<Pin<Box<Sleep>>>,
@@ -50,16 +53,24 @@ pub(super) struct Socket {
 
 impl Socket {
     /// Writes fail once the caller has taken nothing for `write_timeout`; leaving takes at most `leave_timeout`.
-    pub(super) fn new(stream: TcpStream, unread: UnreadBody, write_timeout: Duration, leave_timeout: Duration) -> Self {
-        Self { stream, unread, write_timeout, writing: None, leave_timeout, leaving: None }
+    pub(super) fn new(
+        stream: TcpStream,
+        place: Place,
+        unread: UnreadBody,
+        write_timeout: Duration,
+        leave_timeout: Duration,
+    ) -> Self {
+        Self { stream, place, unread, write_timeout, writing: None, leave_timeout, leaving: None }
     }
 
     /// Passes a write on, or fails if the caller has not taken anything for too long.
-    fn progress<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if written.is_ready() {
+    fn progress(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(written) = written {
             self.writing = None;
-            return written;
+            self.place.wrote(*written.as_ref().unwrap_or(&0) as u64);
+            return Poll::Ready(written);
         }
+        self.place.waits_for_reader();
         let timer = self.writing.get_or_insert_with(|| Box::pin(sleep(self.write_timeout)));
         ready!(timer.as_mut().poll(cx));
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the caller does not read its answer")))
@@ -108,7 +119,9 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+        self.place.flushed();
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -7,8 +7,8 @@ use std::io::{BufRead, Cursor, Seek};
 
 use image_webp::WebPDecoder;
 
-use super::bare_file;
 use super::container::Container;
+use super::{bare_file, codes};
 use crate::decode::source::Source;
 use crate::mesh::{AlphaPlane, Error, Result};
 
@@ -21,12 +21,26 @@ enum Filter {
     Gradient,
 }
 
+/// An error if the decoder would make too much of the codes of a chunk with the alpha of a picture of this size.
+pub(super) fn check_codes<R: BufRead + Seek>(
+    source: &mut Source<'_, R>,
+    chunk: &std::ops::Range<u64>,
+    width: u32,
+    height: u32,
+) -> Result<()> {
+    const LOSSLESS: u8 = 1;
+    source.go_to(chunk.start)?;
+    let [flags] = source.read_array()?;
+    if flags & 3 == LOSSLESS { codes::check(source, chunk.start + 1..chunk.end, width, height) } else { Ok(()) }
+}
+
 /// Decodes the chunk whose data lies at `chunk.start..chunk.end` of the file.
 pub(super) fn alpha_plane<R: BufRead + Seek>(
     source: &mut Source<'_, R>,
     container: &Container,
     chunk: &std::ops::Range<u64>,
 ) -> Result<AlphaPlane> {
+    check_codes(source, chunk, container.width, container.height)?;
     source.go_to(chunk.start)?;
     let data_bytes = (chunk.end - chunk.start).saturating_sub(1);
     let [flags] = source.read_array()?;

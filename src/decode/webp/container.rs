@@ -21,6 +21,8 @@ pub(super) struct Container {
     pub(super) has_alpha: bool,
     pub(super) is_animated: bool,
     pub(super) picture: Picture,
+    /// Width and height of the picture, px: less than the canvas's where it is a frame of an animation.
+    pub(super) picture_size: (u32, u32),
     /// The picture's data, without its chunk header.
     pub(super) data: Range<u64>,
     /// The data of the ALPH chunk: the alpha of a lossy picture.
@@ -64,7 +66,16 @@ impl Container {
             return Err(source.fault("its first chunk is no picture"));
         };
         let has_alpha = found.has_lossless_alpha;
-        Ok(Self { width, height, has_alpha, is_animated: false, picture, data, alpha: None })
+        Ok(Self {
+            width,
+            height,
+            has_alpha,
+            is_animated: false,
+            picture,
+            picture_size: (width, height),
+            data,
+            alpha: None,
+        })
     }
 
     fn read_extended<R: BufRead + Seek>(
@@ -97,7 +108,8 @@ impl Container {
         if picture_size != size {
             return Err(source.fault("its picture has another size than its frame"));
         }
-        Ok(Self { width: canvas.0, height: canvas.1, has_alpha, is_animated, picture, data, alpha: found.alpha })
+        let (width, height) = canvas;
+        Ok(Self { width, height, has_alpha, is_animated, picture, picture_size, data, alpha: found.alpha })
     }
 }
 
@@ -130,10 +142,12 @@ impl Found {
         limits: &Limits,
     ) -> Result<()> {
         match &name {
-            b"VP8 " if self.picture.is_none() => {
+            // Which of them counts is not the same for all decoders.
+            b"VP8 " | b"VP8L" if self.picture.is_some() => return Err(source.fault("it has two pictures in one")),
+            b"VP8 " => {
                 self.picture = Some((Picture::Lossy, read_lossy_size(source, data)?, data.clone()));
             }
-            b"VP8L" if self.picture.is_none() => {
+            b"VP8L" => {
                 source.go_to(data.start)?;
                 let [signature, bits @ ..] = source.read_array::<5>()?;
                 if signature != 0x2f {

@@ -5,6 +5,7 @@
 //! chunk is decoded whole, and so is a lossless picture.
 
 mod alpha_chunk;
+mod codes;
 mod container;
 
 use std::io::{BufRead, Cursor, Read, Seek};
@@ -14,6 +15,7 @@ use image_webp::{DecodingError, WebPDecoder};
 use super::source::Source;
 use super::{Limits, Picture as Colours};
 use crate::mesh::{AlphaPlane, Error, Result};
+pub use codes::MOST_BYTES as MOST_CODES_BYTES;
 use container::{Container, Picture};
 
 /// The alpha plane; opaque if the file says so, or has a lossy picture and no alpha for it.
@@ -79,8 +81,20 @@ fn decode<R: BufRead + Seek>(source: &mut Source<'_, R>, container: &Container) 
         let file = bare_file(source, *b"VP8 ", &[], container.data.end - container.data.start)?;
         return decode_file(&mut source.within(Cursor::new(&file[..])), container);
     }
+    check_codes(source, container)?;
     source.go_to(0)?;
     decode_file(source, container)
+}
+
+/// An error if the decoder would make too much of the codes of the picture or of its alpha.
+fn check_codes<R: BufRead + Seek>(source: &mut Source<'_, R>, container: &Container) -> Result<()> {
+    const SIGNATURE_AND_SIZE_BYTES: u64 = 5;
+    let (width, height) = container.picture_size;
+    if container.picture == Picture::Lossless {
+        let data = container.data.start + SIGNATURE_AND_SIZE_BYTES..container.data.end;
+        codes::check(source, data, width, height)?;
+    }
+    container.alpha.as_ref().map_or(Ok(()), |chunk| alpha_chunk::check_codes(source, chunk, width, height))
 }
 
 fn decode_file<R: BufRead + Seek>(source: &mut Source<'_, R>, container: &Container) -> Result<Decoded> {
