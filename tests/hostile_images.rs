@@ -55,9 +55,9 @@ async fn run_to(
     let compute = Compute::new(1, &Jobs::default(), images, Arc::default()).unwrap();
     let bytes = file.len();
     let format = Format::named(format).unwrap();
-    // The file is there before.
-    let admitted = cost_bytes(&file, format.draws_image).max(1 << 20).saturating_sub(bytes as u64);
     let task = Task { image: file.into(), parameters, warnings: vec![], format };
+    // The file is there before.
+    let admitted = cost_bytes(&task, images.mesh_limits.max_triangles).max(1 << 20).saturating_sub(bytes as u64);
     let watch = Arc::new(Watch::until(Instant::now() + deadline));
     let beginning = memory::begin();
     let began = Instant::now();
@@ -369,7 +369,8 @@ async fn one_pixel_and_a_line() {
     for sides in [(1, 50_000), (50_000, 1)] {
         let file = png_of_alpha(sides.0, sides.1, |_, _| 255);
         let outcome = run("a line within a higher limit", file, wide, MeshParameters::default(), BUDGET).await;
-        assert!(outcome.made.is_ok() && outcome.took < BUDGET, "{:?}", outcome.made);
+        assert_eq!(outcome.made.unwrap_err(), "CONTOUR_EXTRACTION_FAILED");
+        assert!(outcome.took < BUDGET, "{:?}", outcome.took);
     }
 }
 
@@ -404,6 +405,26 @@ async fn checkerboard_spiral_and_noise_of_4096() {
         for parameters in [MeshParameters::default(), fine.clone()] {
             let outcome = run(name, file.clone(), Images::default(), parameters, BUDGET).await;
             assert!(outcome.took < BUDGET && outcome.made.is_ok(), "{name}: {:?}", outcome.made);
+        }
+    }
+}
+
+#[tokio::test]
+async fn small_images_of_as_many_triangles_as_there_may_be() {
+    let _alone = ALONE.lock().await;
+    for side in [32, 256, 700, 1024, 4096] {
+        let file = png_of_alpha(side, side, |_, _| 255);
+        for scaling in [1000.0, 2300.0] {
+            let dense = MeshParameters {
+                internal_vertex_density: 100,
+                density_scaling_factor: scaling,
+                min_triangle_area: 0.1,
+                ..MeshParameters::default()
+            };
+            for format in ["json", "svg", "png"] {
+                let name = format!("{side} px, scaling {scaling}, {format}");
+                run_to(format, &name, file.clone(), Images::default(), dense.clone(), BUDGET).await;
+            }
         }
     }
 }

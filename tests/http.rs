@@ -6,6 +6,8 @@
 
 #[path = "http/access.rs"]
 mod access;
+#[path = "http/arbitrary.rs"]
+mod arbitrary;
 #[path = "http/batch.rs"]
 mod batch;
 #[path = "http/contract.rs"]
@@ -16,10 +18,15 @@ mod cors;
 mod document;
 #[path = "http/events.rs"]
 mod events;
+#[expect(dead_code, reason = "most of it is for another test")]
+#[path = "hostile_images/files.rs"]
+mod files;
 #[path = "http/generate.rs"]
 mod generate;
 #[path = "http/hostile.rs"]
 mod hostile;
+#[path = "http/images.rs"]
+mod images;
 #[path = "http/jobs.rs"]
 mod jobs;
 #[path = "http/keys.rs"]
@@ -34,6 +41,8 @@ mod rate;
 mod refusals;
 #[path = "http/result.rs"]
 mod result;
+#[path = "http/secrets.rs"]
+mod secrets;
 #[path = "http/service.rs"]
 mod service;
 #[path = "http/status.rs"]

@@ -24,6 +24,8 @@ use tokio::runtime::Runtime;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
+#[path = "server/framing.rs"]
+mod framing;
 #[path = "server/places.rs"]
 mod places;
 

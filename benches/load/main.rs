@@ -4,13 +4,14 @@
 //! `--parts preview,overload` runs those alone, `--soak MINUTES` adds a soak at half the peak. Everything runs on this machine and shares its cores with the load.
 //!
 //! Prints one table a part: `preview` at its peak and at rising rates on both services, accepted jobs a second, jobs from
-//! submission to result, ten times the load, the soak.
+//! submission to result, ten times the load, good requests beside slow callers, the soak.
 
 #![expect(clippy::expect_used, clippy::print_stdout, reason = "a bench reports on standard output and ends at a fault")]
 
 mod client;
 mod drive;
 mod service;
+mod slow;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -27,6 +28,9 @@ const CONNECTIONS: usize = 8;
 /// Submitters of the enqueue part; group commit lives from there being several.
 const SUBMITTERS: usize = 64;
 
+/// Callers that are slow: twice as many as there are places.
+const SLOW_CALLERS: usize = 2000;
+
 /// The two pictures, by path from the package: a real sprite, and what `benches/images.py` calls a photograph.
 const PICTURES: [(&str, &str); 2] =
     [("sprite 512", "testdata/corpus/limbs-octopus-512.png"), ("photo-like 512", "testdata/load/photo-512.png")];
@@ -39,7 +43,7 @@ struct Options {
     reference: Option<PathBuf>,
     step: Duration,
     soak: Duration,
-    /// Of preview, enqueue, round-trip, overload; all if empty. The soak is asked for by its minutes.
+    /// Of preview, enqueue, round-trip, overload, slow; all if empty. The soak is asked for by its minutes.
     parts: Vec<String>,
 }
 
@@ -60,6 +64,9 @@ async fn main() {
     }
     if asked("overload") {
         overload(&options).await;
+    }
+    if asked("slow") {
+        slow(&options).await;
     }
     if options.soak > Duration::ZERO {
         soak(&options).await;
@@ -218,6 +225,28 @@ async fn overload(options: &Options) {
         Sample::percentile(&health, 0.5),
         Sample::percentile(&health, 0.99),
         Sample::percentile(&health, 1.0),
+    );
+}
+
+/// Previews before and while two thousand callers hold on to what connections they get.
+async fn slow(options: &Options) {
+    heading("preview beside slow callers, default limits");
+    let ours = Service::spinelift("all");
+    let picture = std::fs::read(PICTURES[0].1).expect("the picture is there");
+    let preview = same(request("POST", "/api/v1/mesh/preview", "image/png", &picture));
+    let rate = closed(ours.address, Rc::clone(&preview), CONNECTIONS, options.step).await.throughput() / 4.0;
+    let before = open(ours.address, Rc::clone(&preview), rate, options.step).await;
+    row("SpineLift", &format!("{rate:.0}/s alone"), &before, ours.memory_mib());
+    let callers = slow::Callers::start(ours.address, SLOW_CALLERS);
+    // Until every place is taken and the slow ones can be told.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let meanwhile = open(ours.address, preview, rate, options.step).await;
+    row("SpineLift", &format!("{rate:.0}/s beside {SLOW_CALLERS}"), &meanwhile, ours.memory_mib());
+    let p99 = |sample: &Sample| Sample::percentile(&sample.good, 0.99);
+    println!(
+        "\np99 beside slow callers / alone: {:.2}; connections they lost: {}",
+        p99(&meanwhile) / p99(&before),
+        callers.stop()
     );
 }
 

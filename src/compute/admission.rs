@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::Task;
 use crate::decode::{Kind, MOST_WEBP_CODES_BYTES, dimensions};
+use crate::mesh::MeshParameters;
 
 /// The unit in which memory is handed out, bytes. Small images cost one unit.
 const UNIT_BYTES: u64 = 1 << 20;
@@ -16,12 +18,21 @@ const PNG_BYTES_PER_PIXEL: u64 = 13;
 /// The other decoders hold the whole picture beside that, up to 6 bytes a pixel.
 const OTHER_BYTES_PER_PIXEL: u64 = 19;
 
+/// What decoding a PNG takes beside its pixels: the window of its data, rows of the widest image.
+const PNG_BYTES: u64 = 1 << 20;
+
 /// Beside that, the other decoders copy the file, and hold tables and blocks that reach beyond a small picture.
 const OTHER_BYTES: u64 = 4 << 20;
 
 /// Tables for the codes of a WebP are up to this many times as large as its file, and never more than
 /// [`MOST_WEBP_CODES_BYTES`].
 const WEBP_CODES: u64 = 512;
+
+/// A small image is drawn enlarged.
+const DRAWN_BYTES: u64 = 8 << 20;
+
+/// A triangle with its share of vertices, in the mesh, while it is refined, and as text.
+const BYTES_PER_TRIANGLE: u64 = 320;
 
 /// A picture drawn over its image holds the colours, and the drawing.
 const DRAWN_BYTES_PER_PIXEL: u64 = 8;
@@ -85,22 +96,42 @@ impl Drop for Place<'_> {
     }
 }
 
-/// What an image will take at worst, bytes, from its header, and its file. One of a format that is read whose header says
-/// nothing may yet be decoded, as decoders forgive more than we look through: it goes alone.
+/// What a task will take at worst, bytes, its file included: from the image's header and from the parameters. An image of a
+/// format that is read whose header says nothing may yet be decoded, as decoders forgive more than we look through: it
+/// goes alone.
 #[must_use]
-pub fn cost_bytes(image: &[u8], drawn: bool) -> u64 {
+pub fn cost_bytes(task: &Task, max_triangles: u64) -> u64 {
+    let Task { image, parameters, format, .. } = task;
     let Some((kind, width, height)) = dimensions(image) else {
         return if Kind::of(image).is_some() { u64::MAX } else { 0 };
     };
     let file = image.len() as u64;
     let (per_pixel, beside) = match kind {
-        Kind::Png => (PNG_BYTES_PER_PIXEL, file),
+        Kind::Png => (PNG_BYTES_PER_PIXEL, file + PNG_BYTES),
         Kind::WebP => (OTHER_BYTES_PER_PIXEL, 2 * file + OTHER_BYTES + (WEBP_CODES * file).min(MOST_WEBP_CODES_BYTES)),
         _ => (OTHER_BYTES_PER_PIXEL, 2 * file + OTHER_BYTES),
     };
-    let per_pixel = per_pixel + if drawn { DRAWN_BYTES_PER_PIXEL } else { 0 };
+    let (per_pixel, beside) = if format.draws_image {
+        (per_pixel + DRAWN_BYTES_PER_PIXEL, beside + DRAWN_BYTES)
+    } else {
+        (per_pixel, beside)
+    };
     let pixels = u64::from(width).saturating_mul(u64::from(height));
-    pixels.saturating_mul(per_pixel).saturating_add(beside)
+    // Decoding is over when the mesh is refined, but most meshes are small, and the sum is simpler than the larger.
+    let mesh = most_triangles(pixels, parameters).min(max_triangles).saturating_mul(BYTES_PER_TRIANGLE);
+    pixels.saturating_mul(per_pixel).saturating_add(beside).saturating_add(mesh)
+}
+
+/// Triangles that a density makes on so many pixels at most; few of them come from the outline.
+fn most_triangles(pixels: u64, parameters: &MeshParameters) -> u64 {
+    if parameters.internal_vertex_density == 0 {
+        return 0;
+    }
+    let pixels = pixels as f64;
+    let shares = f64::from(parameters.internal_vertex_density) * parameters.density_scaling_factor;
+    let largest_px2 = parameters.min_triangle_area.max(pixels / shares);
+    // Refined triangles have on average three quarters of the largest area allowed, or more.
+    (pixels / largest_px2 * 2.0) as u64
 }
 
 #[cfg(test)]
@@ -126,13 +157,22 @@ mod tests {
         assert!(admission.enter(u64::MAX).await.is_some());
     }
 
+    fn cost(image: Vec<u8>, format: &str, density: u32) -> u64 {
+        let parameters = MeshParameters { internal_vertex_density: density, ..MeshParameters::default() };
+        let format = crate::export::Format::named(format).unwrap();
+        cost_bytes(&Task { image: image.into(), parameters, warnings: vec![], format }, 10_000)
+    }
+
     #[test]
-    fn the_header_tells_the_cost() {
+    fn the_header_and_the_parameters_tell_the_cost() {
         let png = std::fs::read("testdata/corpus/limbs-octopus-512.png").unwrap();
         let file = png.len() as u64;
-        assert_eq!(cost_bytes(&png, false), 512 * 512 * 13 + file);
-        assert_eq!(cost_bytes(&png, true), 512 * 512 * 21 + file);
-        assert_eq!(cost_bytes(b"no image", false), 0);
-        assert_eq!(cost_bytes(b"\xff\xd8\xff\x00\xff\xe0", false), u64::MAX);
+        let plain = 512 * 512 * 13 + PNG_BYTES + file;
+        assert_eq!(cost(png.clone(), "json", 0), plain);
+        assert_eq!(cost(png.clone(), "png", 0), plain + 512 * 512 * 8 + DRAWN_BYTES);
+        assert_eq!(cost(png.clone(), "json", 1), plain + 2_000 * BYTES_PER_TRIANGLE);
+        assert_eq!(cost(png, "json", 100), plain + 10_000 * BYTES_PER_TRIANGLE);
+        assert_eq!(cost(b"no image".to_vec(), "json", 0), 0);
+        assert_eq!(cost(b"\xff\xd8\xff\x00\xff\xe0".to_vec(), "json", 0), u64::MAX);
     }
 }

@@ -125,7 +125,7 @@ impl Compute {
     /// # Errors
     /// Every [`ComputeError`] but [`ComputeError::Busy`].
     pub async fn run(&self, task: Task, watch: Arc<Watch>) -> Result<Made, ComputeError> {
-        let bytes = cost_bytes(&task.image, task.format.draws_image);
+        let bytes = cost_bytes(&task, self.images.mesh_limits.max_triangles);
         let admitted = tokio::select! {
             admitted = self.admission.enter(bytes) => admitted.ok_or(ComputeError::Cancelled)?,
             () = watch.over() => return Err(why_over(&watch)),

@@ -16,6 +16,9 @@ use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
 use tokio::task::{AbortHandle, Id};
 
+/// How long a header may take before its connection's place may be another's: any caller's first bytes are there by then.
+const AT_LEAST: Duration = Duration::from_millis(100);
+
 /// How long a body may come, or an answer be read, before its speed is judged.
 const JUDGED_AFTER: Duration = Duration::from_secs(1);
 
@@ -126,7 +129,9 @@ impl Place {
     fn hold(&self, now: Instant) -> Option<Hold> {
         match self.with(|state| state.waits) {
             Waits::ForUs | Waits::Nothing => None,
-            Waits::ForHeader { since } => Some(Hold::Idle(since)),
+            Waits::ForHeader { since } => {
+                (now.saturating_duration_since(since) >= AT_LEAST).then_some(Hold::Idle(since))
+            }
             Waits::ForBody { since, received: bytes } | Waits::ForReader { since, read: bytes } => {
                 let waited = now.saturating_duration_since(since);
                 let speed = (bytes as f64 / waited.as_secs_f64()) as u64;

@@ -59,7 +59,7 @@ impl Reader {
     pub(super) fn url(&mut self, face: &Face, fields: &mut Map<String, Value>, name: &str) -> Option<String> {
         let text = self.text(fields, name)?;
         if let Err(refusal) = face.app.net.check(&text) {
-            self.refuse(name, &Value::String(text), format_args!("a URL that may be reached: {refusal}"));
+            self.refuse(name, &Value::String(public(&text)), format_args!("a URL that may be reached: {refusal}"));
             self.refused_urls += 1;
             return None;
         }
@@ -152,4 +152,17 @@ pub(super) fn digest(request: &MeshRequest, callback_url: Option<&str>) -> Strin
 /// What a job is asked to do with this image.
 pub(super) fn mesh_request(source: ImageSource, (parameters, warnings): Parameters) -> MeshRequest {
     MeshRequest { source, parameters, warnings }
+}
+
+/// A URL as it is repeated in a message: without its user info and its query, where secrets are.
+fn public(url: &str) -> String {
+    let (rest, query) = url.split_at(url.find(['?', '#']).unwrap_or(url.len()));
+    let query = if query.is_empty() { "" } else { "?..." };
+    match rest.rsplit_once('@') {
+        Some((before, after)) => {
+            let scheme = before.split(':').next().unwrap_or_default();
+            format!("{scheme}://...@{after}{query}")
+        }
+        None => format!("{rest}{query}"),
+    }
 }

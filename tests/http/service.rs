@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use crate::contract::Contract;
+use crate::secrets::watch_log;
 use crate::wire::{Answer, Ask, PATIENCE};
 
 pub(crate) const MESH: &str = "/api/v1/mesh";
@@ -54,6 +55,7 @@ impl Service {
 
     /// Accepts jobs and does none.
     pub(crate) async fn without_workers(change: impl FnOnce(&mut Config)) -> Self {
+        watch_log();
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config { dev: true, ..Config::default() };
         config.database.url = format!("sqlite:{}", folder.path().join("jobs.db").display());

@@ -185,7 +185,8 @@ async fn a_queue_that_cannot_be_read_is_not_said_to_be_full() {
 #[tokio::test]
 async fn an_answer_beyond_the_cap_has_what_every_answer_has() {
     let service = Service::without_workers(|config| config.http.max_connections = 1).await;
-    let _held = TcpStream::connect(service.address).await.unwrap();
+    service.post(&format!("{MESH}/generate"), &request("a")).await.expect(202);
+    let _held = Ask::get(format!("{MESH}/a/events")).open(service.address).await;
     // It has the one place once another does not.
     let mut refused = service.get(format!("{MESH}/jobs")).await;
     while refused.status == 200 {

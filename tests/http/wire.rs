@@ -8,6 +8,8 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::secrets::expect_none_in;
+
 /// How long anything may take on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -93,6 +95,7 @@ impl Ask {
             assert!(read > 0, "no whole head in {:?}", String::from_utf8_lossy(&head));
         }
         let head = String::from_utf8(head).unwrap();
+        expect_none_in(&head);
         let mut lines = head.lines();
         let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
         let headers = lines.filter_map(|line| line.split_once(": "));
@@ -107,6 +110,7 @@ impl Ask {
         // A reset after the answer is how a connection ends whose request was not read.
         let _ = timeout(PATIENCE, open.reader.read_to_end(&mut raw)).await.unwrap();
         let is_chunked = open.headers.iter().any(|header| *header == ("transfer-encoding".into(), "chunked".into()));
+        expect_none_in(&String::from_utf8_lossy(&raw));
         let body = if is_chunked { joined(&raw) } else { raw };
         Answer { status: open.status, headers: open.headers, body }
     }

@@ -5,6 +5,9 @@ use std::thread;
 
 use super::*;
 
+/// A little more than the time after which a place may be another's that nothing came on.
+const IDLED: Duration = Duration::from_millis(150);
+
 /// A little more than the time after which a body or a reader is judged.
 const JUDGED: Duration = Duration::from_millis(1200);
 
@@ -22,6 +25,7 @@ fn a_newcomer_gets_the_place_of_who_has_waited_longest_for_a_header() {
     server.wait_for_connections(1);
     let mut other = server.send("GET /peer HTTP/1.1\r\nX-Half: ");
     server.wait_for_connections(2);
+    thread::sleep(IDLED);
     assert_eq!(status(&server.ask(PEER)), "200");
     assert_eq!(read_all(&mut oldest), "", "closed");
     other.write_all(b"\r\nHost: x\r\n\r\n").unwrap();
@@ -38,6 +42,7 @@ fn a_connection_between_two_requests_gives_its_place_up() {
         kept.write_all(HEALTH.as_bytes()).unwrap();
     }
     assert_eq!(status(&read_answer(&mut kept)), "200");
+    thread::sleep(IDLED);
     assert_eq!(status(&server.ask(PEER)), "200");
     assert_eq!(read_all(&mut kept), "", "closed");
 }
@@ -79,6 +84,17 @@ fn an_answer_left_unread_gives_its_place_up() {
     assert_eq!(status(&server.ask(PEER)), "200");
 }
 
+#[test]
+fn who_has_just_come_keeps_its_place() {
+    let server = with_places(1);
+    let mut first = server.connect();
+    server.wait_for_connections(1);
+    let mut newcomer = server.send(PEER);
+    assert_ne!(status(&read_all(&mut newcomer)), "200");
+    first.write_all(PEER.as_bytes()).unwrap();
+    assert_eq!(status(&read_all(&mut first)), "200");
+}
+
 /// What a slow caller sends at first, a byte of which it adds now and then.
 const SLOW: [&str; 3] = [
     "GET /peer HTTP/1.1\r\nX-Slow: ",
@@ -86,7 +102,7 @@ const SLOW: [&str; 3] = [
     "GET /large HTTP/1.1\r\nHost: x\r\nX-Slow: a\r\n\r\n",
 ];
 
-/// Comes again as soon as it is closed, until told to stop.
+/// Comes again a second after it was closed, until told to stop.
 fn be_slow(address: SocketAddr, text: &str, stop: &AtomicBool) {
     while !stop.load(Ordering::Relaxed) {
         let Ok(mut stream) = TcpStream::connect(address) else { continue };
@@ -97,12 +113,11 @@ fn be_slow(address: SocketAddr, text: &str, stop: &AtomicBool) {
             match stream.read(&mut [0]) {
                 Ok(0) => break,
                 Err(error) if error.kind() == ErrorKind::ConnectionReset => break,
-                _ => thread::sleep(Duration::from_millis(100)),
+                _ => thread::sleep(Duration::from_millis(200)),
             }
             sent = stream.write_all(b"x");
         }
-        // A flood is of connections; those that are refused at once must not be a load of another kind.
-        thread::sleep(Duration::from_millis(50));
+        thread::sleep(Duration::from_secs(1));
     }
 }
 
