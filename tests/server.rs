@@ -5,7 +5,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,7 @@ use axum::http::header::RETRY_AFTER;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Router, middleware};
+use bytes::Bytes;
 use spinelift::config::Http;
 use spinelift::http::body::{BodyFault, BodyGuard, BodyLimits, UploadMemory, limit_body};
 use spinelift::http::server::{Limits, Server, serve};
@@ -37,6 +38,9 @@ const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Bytes that all bodies may take together.
 const MEMORY: u64 = 2 << 20;
+
+/// More than sockets hold.
+static LARGE: LazyLock<Bytes> = LazyLock::new(|| vec![b'x'; 64 << 20].into());
 
 const HEALTH: &str = "GET /health HTTP/1.1\r\nHost: x\r\n\r\n";
 
@@ -108,7 +112,7 @@ impl Running {
         let router = Router::new()
             .route("/health", get(async || "healthy"))
             .route("/peer", get(async |ConnectInfo(peer): ConnectInfo<SocketAddr>| peer.to_string()))
-            .route("/large", get(async || vec![b'x'; 64 << 20]))
+            .route("/large", get(async || LARGE.clone()))
             .route("/slow", get(slow))
             .route("/count", post(count))
             .route("/refuse", post(async || StatusCode::UNAUTHORIZED))

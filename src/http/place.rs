@@ -1,11 +1,11 @@
 //! The places that connections take, and who gives one up: whoever keeps the service waiting.
 //!
 //! A caller that drips its header, its body or its reading costs nothing but a place, and a thousand of them would leave
-//! none. So once every place is taken, a newcomer gets that of the connection that has waited longest for a header; if
-//! none waits for one, that of the slowest body or reader, if it is slow indeed. A connection that waits for us, for its
-//! job or its mesh, keeps its place.
+//! none. So once every place is taken, connections are let into the lobby, where a whole header earns a place: that of
+//! the connection that has waited longest for a header of its own; if none waits for one, that of the slowest body or
+//! reader, if it is slow indeed. A connection that waits for us, for its job or its mesh, keeps its place.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use axum::body::{Body, HttpBody};
 use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
-use tokio::task::{AbortHandle, Id};
+use tokio::sync::Notify;
 
 /// How long a header may take before its connection's place may be another's: any caller's first bytes are there by then.
 const AT_LEAST: Duration = Duration::from_millis(100);
@@ -27,13 +27,19 @@ const FAST: u64 = 64 << 10;
 
 /// A connection's place: what it waits for.
 #[derive(Debug, Clone)]
-pub(super) struct Place(Arc<Mutex<State>>);
+pub(super) struct Place {
+    state: Arc<Mutex<State>>,
+    /// Tells the connection that the place is another's.
+    lost: Arc<Notify>,
+}
 
 #[derive(Debug)]
 struct State {
     waits: Waits,
     /// The answer's last byte is on its way to the socket.
     has_answer: bool,
+    /// In the lobby until then.
+    is_seated: bool,
 }
 
 /// What a connection waits for.
@@ -47,7 +53,7 @@ enum Waits {
     ForBody { since: Instant, received: u64 },
     /// A full socket to be read, and bytes that were.
     ForReader { since: Instant, read: u64 },
-    /// Its end: the place is another's.
+    /// Nothing: it has ended, or is about to as its place is another's.
     Nothing,
 }
 
@@ -61,18 +67,23 @@ enum Hold {
 }
 
 impl Place {
-    /// Of a connection that has sent nothing yet.
-    pub(super) fn new() -> Self {
-        Self(Arc::new(Mutex::new(State { waits: Waits::ForHeader { since: Instant::now() }, has_answer: false })))
+    fn new(is_seated: bool) -> Self {
+        let waits = Waits::ForHeader { since: Instant::now() };
+        Self { state: Arc::new(Mutex::new(State { waits, has_answer: false, is_seated })), lost: Arc::default() }
     }
 
     fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Ends when the connection has to go.
+    pub(super) async fn lost(&self) {
+        self.lost.notified().await;
     }
 
     /// A request has come.
     pub(super) fn begin(&self) {
-        self.with(|state| *state = State { waits: Waits::ForUs, has_answer: false });
+        self.with(|state| (state.waits, state.has_answer) = (Waits::ForUs, false));
     }
 
     /// More of the body is waited for, of which so many bytes have come in the time waited so far.
@@ -142,65 +153,125 @@ impl Place {
 
     /// Gives the place up, unless a request has come meanwhile.
     fn give_up(&self) -> bool {
-        self.with(|state| {
+        let may_go = self.with(|state| {
             let may_go = !matches!(state.waits, Waits::ForUs);
             if may_go {
                 state.waits = Waits::Nothing;
             }
             may_go
-        })
+        });
+        if may_go {
+            self.lost.notify_one();
+        }
+        may_go
+    }
+
+    fn is_in_lobby(&self) -> bool {
+        self.with(|state| !state.is_seated && !matches!(state.waits, Waits::Nothing))
     }
 }
 
-/// All places.
+/// All places, and the lobby.
 #[derive(Debug)]
 pub(super) struct Places {
     most: usize,
-    taken: HashMap<Id, (Place, AbortHandle)>,
+    most_in_lobby: usize,
+    rooms: Mutex<Rooms>,
 }
 
-/// Where a newcomer goes.
+#[derive(Debug, Default)]
+struct Rooms {
+    newest: u64,
+    seated: HashMap<u64, Place>,
+    lobby: VecDeque<Place>,
+}
+
+/// A connection's ticket: it is let in while it has this.
+#[derive(Debug)]
+pub(super) struct Ticket {
+    number: u64,
+    pub(super) place: Place,
+    places: Arc<Places>,
+}
+
+/// Whether there was a place for a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Room {
-    /// There was a place.
-    Free,
-    /// Another's place.
-    Vacated,
+pub(super) enum Seat {
+    /// It has one.
+    Taken,
+    /// It has that of another.
+    TakenOver,
     /// Everybody is being served.
     None,
 }
 
 impl Places {
-    pub(super) fn new(most: usize) -> Self {
-        Self { most, taken: HashMap::new() }
+    /// So many places, and room for so many in the lobby.
+    pub(super) fn new(most: usize, most_in_lobby: usize) -> Arc<Self> {
+        Arc::new(Self { most, most_in_lobby, rooms: Mutex::default() })
     }
 
-    pub(super) fn take(&mut self, place: Place, connection: AbortHandle) {
-        self.taken.insert(connection.id(), (place, connection));
+    fn with<T>(&self, change: impl FnOnce(&mut Rooms) -> T) -> T {
+        change(&mut self.rooms.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(super) fn leave(&mut self, connection: Id) {
-        self.taken.remove(&connection);
-    }
-
-    /// Looks for a place for one more, and closes the connection that has to go for it.
-    pub(super) fn make_room(&mut self) -> Room {
-        if self.taken.len() < self.most {
-            return Room::Free;
-        }
-        let now = Instant::now();
-        let holds = self.taken.iter().filter_map(|(id, (place, _))| Some((place.hold(now)?, *id)));
-        let Some((_, first)) = holds.min_by(|(one, _), (other, _)| one.cmp(other)) else { return Room::None };
-        match self.taken.remove(&first) {
-            Some((place, connection)) if place.give_up() => {
-                connection.abort();
-                Room::Vacated
+    /// Lets a connection in: to a place if one is free, else into the lobby, whose oldest has to go if it is full.
+    pub(super) fn let_in(self: &Arc<Self>) -> Ticket {
+        let (number, place) = self.with(|rooms| {
+            rooms.newest += 1;
+            let is_seated = rooms.seated.len() < self.most;
+            let place = Place::new(is_seated);
+            if is_seated {
+                rooms.seated.insert(rooms.newest, place.clone());
+            } else {
+                rooms.lobby.retain(Place::is_in_lobby);
+                rooms.lobby.push_back(place.clone());
+                while rooms.lobby.len() > self.most_in_lobby {
+                    if let Some(oldest) = rooms.lobby.pop_front() {
+                        oldest.lost.notify_one();
+                    }
+                }
             }
-            kept => {
-                self.taken.extend(kept.map(|kept| (first, kept)));
-                Room::None
-            }
+            (rooms.newest, place)
+        });
+        Ticket { number, place, places: Arc::clone(self) }
+    }
+}
+
+impl Ticket {
+    /// Whether the connection is in the lobby.
+    pub(super) fn is_in_lobby(&self) -> bool {
+        self.place.is_in_lobby()
+    }
+
+    /// A place for a request whose header is there, from whoever keeps us waiting if none is free.
+    pub(super) fn take_seat(&self) -> Seat {
+        if self.place.with(|state| state.is_seated) {
+            return Seat::Taken;
         }
+        self.places.with(|rooms| {
+            let mut seat = Seat::Taken;
+            if rooms.seated.len() >= self.places.most {
+                let now = Instant::now();
+                let holds = rooms.seated.iter().filter_map(|(number, place)| Some((place.hold(now)?, *number)));
+                let Some((_, first)) = holds.min() else { return Seat::None };
+                if !rooms.seated.get(&first).is_some_and(Place::give_up) {
+                    return Seat::None;
+                }
+                rooms.seated.remove(&first);
+                seat = Seat::TakenOver;
+            }
+            self.place.with(|state| state.is_seated = true);
+            rooms.seated.insert(self.number, self.place.clone());
+            seat
+        })
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.place.with(|state| state.waits = Waits::Nothing);
+        self.places.with(|rooms| rooms.seated.remove(&self.number));
     }
 }
 

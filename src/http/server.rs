@@ -1,11 +1,10 @@
 //! The connection loop: every connection has a time for its header, a size for it, a place or none, and an end.
 //!
-//! At [`Limits::max_connections`] a newcomer gets the place of whoever keeps us waiting, see `place`. If nobody does, a few
-//! connections more are accepted, for health alone, so that a flood does not make an orchestrator restart a service that
-//! is only busy. When those few are taken too, the oldest of them is closed for the newest: strangers who hold
-//! connections open cannot keep a probe out.
+//! At [`Limits::max_connections`] newcomers wait in a lobby, and those who have sent a whole header get the place of
+//! whoever keeps us waiting, see `place`. If nobody does, they are answered only if they ask after the service's health,
+//! so that a flood does not make an orchestrator restart a service that is only busy. When the lobby is full, its oldest
+//! connection is closed for the newest: strangers who hold connections open cannot keep a probe out.
 
-use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
@@ -24,11 +23,11 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tower::ServiceExt;
 
-use super::place::{Place, Places, Room};
+use super::place::{Places, Seat, Ticket};
 use super::socket::{Socket, UnreadBody};
 use crate::config::Http;
 use crate::metrics::Metrics;
@@ -40,8 +39,8 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// The same for a connection beyond the cap. A probe sends its header at once.
 const RESERVE_HEADER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Connections beyond the cap: room for several probes at a time, nothing in memory.
-const RESERVE: usize = 16;
+/// Connections beyond the cap: enough that one whose header is on its way is not closed for the next ones of a flood.
+const RESERVE: usize = 128;
 
 /// Largest header, bytes: twice what nginx allows by default, far below what would add up over all connections.
 const HEADER_BYTES: usize = 16 << 10;
@@ -67,7 +66,7 @@ const HEALTH_PATHS: [&str; 3] = ["/health", "/ready", "/metrics"];
 pub struct Limits {
     /// Connections served at a time.
     pub max_connections: usize,
-    /// Connections beyond those, for health alone.
+    /// Connections beyond those, in the lobby.
     pub reserve: usize,
     /// How long a header may take, and a connection idle.
     pub header_timeout: Duration,
@@ -106,8 +105,7 @@ pub struct Server {
 /// Serves until `shutdown` ends, then lets requests in flight finish. Returns how many connections had to be cut off.
 pub async fn serve(listener: TcpListener, server: Server, shutdown: impl Future<Output = ()>) -> usize {
     let server = Arc::new(server);
-    let mut places = Places::new(server.limits.max_connections);
-    let mut reserve = VecDeque::new();
+    let places = Places::new(server.limits.max_connections, server.limits.reserve);
     let mut connections = JoinSet::new();
     let (stop, stopping) = watch::channel(());
     let mut shutdown = pin!(shutdown);
@@ -115,32 +113,18 @@ pub async fn serve(listener: TcpListener, server: Server, shutdown: impl Future<
         tokio::select! {
             () = &mut shutdown => break,
             (stream, peer) = accept(&listener) => {
-                // Of those that have ended, none is to be closed for the newcomer.
-                while let Some(ended) = connections.try_join_next_with_id() {
-                    places.leave(ended_id(&ended));
-                }
-                let room = places.make_room();
-                if room == Room::Vacated {
-                    server.metrics.rejected("slow");
-                }
-                let beyond_cap = room == Room::None;
-                let place = Place::new();
-                let connection = Connection { server: Arc::clone(&server), peer, beyond_cap, place: place.clone() };
+                let ticket = Arc::new(places.let_in());
+                let connection = Connection { server: Arc::clone(&server), peer, ticket };
                 let stopping = stopping.clone();
                 server.metrics.connection_opened();
                 let open = Open(Arc::clone(&server.metrics));
-                let handle = connections.spawn(async move {
+                connections.spawn(async move {
                     // Counted down however the task ends.
                     let _open = open;
                     connection.serve(stream, stopping).await;
                 });
-                if beyond_cap {
-                    make_room(&mut reserve, handle, server.limits.reserve);
-                } else {
-                    places.take(place, handle);
-                }
             }
-            Some(ended) = connections.join_next_with_id() => places.leave(ended_id(&ended)),
+            Some(_) = connections.join_next() => {}
         }
     }
     drop(listener);
@@ -150,25 +134,6 @@ pub async fn serve(listener: TcpListener, server: Server, shutdown: impl Future<
     let left = connections.len();
     connections.shutdown().await;
     left
-}
-
-/// Which connection has ended, in whatever way.
-fn ended_id(ended: &Result<(Id, ()), JoinError>) -> Id {
-    match ended {
-        Ok((id, ())) => *id,
-        Err(error) => error.id(),
-    }
-}
-
-/// The newest connection beyond the cap takes the place of the oldest.
-fn make_room(reserve: &mut VecDeque<AbortHandle>, newest: AbortHandle, most: usize) {
-    reserve.retain(|connection| !connection.is_finished());
-    reserve.push_back(newest);
-    while reserve.len() > most {
-        if let Some(oldest) = reserve.pop_front() {
-            oldest.abort();
-        }
-    }
 }
 
 /// The next connection. Never fails: what is wrong with one is no reason to refuse the next.
@@ -204,8 +169,7 @@ impl Drop for Open {
 struct Connection {
     server: Arc<Server>,
     peer: SocketAddr,
-    beyond_cap: bool,
-    place: Place,
+    ticket: Arc<Ticket>,
 }
 
 impl Connection {
@@ -215,8 +179,9 @@ impl Connection {
         let _ = stream.set_nodelay(true);
         let unread = UnreadBody::default();
         let Limits { write_timeout, .. } = self.server.limits;
-        let socket = Socket::new(stream, self.place.clone(), unread.clone(), write_timeout, LEAVE_TIMEOUT);
+        let socket = Socket::new(stream, self.ticket.place.clone(), unread.clone(), write_timeout, LEAVE_TIMEOUT);
         let http = self.http();
+        let place = self.ticket.place.clone();
         let service = service_fn(move |request| {
             let answer = self.clone().answer(request, unread.clone());
             async move { Ok::<_, Infallible>(answer.await) }
@@ -224,6 +189,7 @@ impl Connection {
         let mut connection = pin!(http.serve_connection(TokioIo::new(socket), service));
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
+            () = place.lost() => return,
             _ = stopping.changed() => {
                 connection.as_mut().graceful_shutdown();
                 connection.await
@@ -236,29 +202,36 @@ impl Connection {
 
     fn http(&self) -> http1::Builder {
         let timeout = self.server.limits.header_timeout;
-        let timeout = if self.beyond_cap { timeout.min(RESERVE_HEADER_TIMEOUT) } else { timeout };
+        let is_in_lobby = self.ticket.is_in_lobby();
+        let timeout = if is_in_lobby { timeout.min(RESERVE_HEADER_TIMEOUT) } else { timeout };
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new());
         http.header_read_timeout(timeout);
         http.max_header_size(HEADER_BYTES);
         http.max_headers(HEADER_FIELDS);
-        http.keep_alive(!self.beyond_cap);
+        http.keep_alive(!is_in_lobby);
         http
     }
 
     async fn answer(self, mut request: Request<Incoming>, unread: UnreadBody) -> Response {
         unread.begin_anew();
-        self.place.begin();
-        if self.beyond_cap && !is_health(&request) {
-            self.server.metrics.rejected("connections");
-            unread.leave();
-            return (self.server.busy)();
+        let Ticket { place, .. } = &*self.ticket;
+        place.begin();
+        match self.ticket.take_seat() {
+            Seat::Taken => {}
+            Seat::TakenOver => self.server.metrics.rejected("slow"),
+            Seat::None if is_health(&request) => {}
+            Seat::None => {
+                self.server.metrics.rejected("connections");
+                unread.leave();
+                return (self.server.busy)();
+            }
         }
         request.extensions_mut().insert(ConnectInfo(self.peer));
         request.extensions_mut().insert(unread);
-        request.extensions_mut().insert(self.place.clone());
+        request.extensions_mut().insert(place.clone());
         let answer = self.server.router.clone().oneshot(request.map(Body::new)).await;
-        answer.unwrap_or_else(|never| match never {}).map(|body| self.place.answering(body))
+        answer.unwrap_or_else(|never| match never {}).map(|body| place.clone().answering(body))
     }
 }
 
