@@ -5,6 +5,8 @@
 
 #[path = "serve/running.rs"]
 mod running;
+#[path = "serve/secrets.rs"]
+mod secrets;
 
 use std::fs;
 use std::net::TcpListener;

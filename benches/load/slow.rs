@@ -35,7 +35,12 @@ impl Callers {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async {
                 for at in 0..count {
-                    tokio::spawn(hold(to, BEGINNINGS[at % BEGINNINGS.len()], Arc::clone(&losing)));
+                    let losing = Arc::clone(&losing);
+                    tokio::spawn(async move {
+                        // Not all in the same moment.
+                        sleep(PAUSE.mul_f64(at as f64 / count as f64)).await;
+                        hold(to, BEGINNINGS[at % BEGINNINGS.len()], losing).await;
+                    });
                 }
                 while !stopped.load(Ordering::Relaxed) {
                     sleep(Duration::from_millis(50)).await;

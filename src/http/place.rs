@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 const AT_LEAST: Duration = Duration::from_millis(100);
 
 /// How long a body may come, or an answer be read, before its speed is judged.
-const JUDGED_AFTER: Duration = Duration::from_secs(1);
+const JUDGED_AFTER: Duration = Duration::from_millis(500);
 
 /// Callers faster than this keep their places, bytes/s: to hold a thousand of them takes half a gigabit a second.
 const FAST: u64 = 64 << 10;

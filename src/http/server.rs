@@ -40,7 +40,7 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 const RESERVE_HEADER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Connections beyond the cap: enough that one whose header is on its way is not closed for the next ones of a flood.
-const RESERVE: usize = 128;
+const RESERVE: usize = 512;
 
 /// Largest header, bytes: twice what nginx allows by default, far below what would add up over all connections.
 const HEADER_BYTES: usize = 16 << 10;

@@ -157,10 +157,5 @@ fn good_requests_get_through_three_times_as_many_slow_callers_as_there_are_place
     });
     let meanwhile = meanwhile.unwrap();
     println!("p99 before {:?}, meanwhile {:?}", before[197], meanwhile[197]);
-    assert!(
-        meanwhile[197] < before[197] * 2 + SHORT,
-        "{:?} after {:?}",
-        meanwhile[197],
-        before[197]
-    );
+    assert!(meanwhile[197] < before[197] * 2 + SHORT, "{:?} after {:?}", meanwhile[197], before[197]);
 }
