@@ -13,11 +13,12 @@ use tokio::time::{sleep, timeout};
 /// Between two bytes, and before a lost connection is replaced.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// What each kind begins with, before it drips. The third asks for the largest page there is and reads none of it.
+/// What each kind begins with, before it drips. The third reads next to nothing of its answer, which is not so large that
+/// writing it would be the load.
 const BEGINNINGS: [&str; 3] = [
     "GET /health HTTP/1.1\r\nhost: 127.0.0.1\r\nx-slow: ",
     "POST /api/v1/mesh/preview HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: image/png\r\ncontent-length: 1000000\r\n\r\n",
-    "GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n",
+    "GET /openapi.json HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n",
 ];
 
 /// Callers on a thread of their own.
