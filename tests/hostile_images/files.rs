@@ -89,7 +89,7 @@ pub(crate) struct Bits {
 impl Bits {
     pub(crate) fn put(&mut self, value: u32, bits: usize) -> &mut Self {
         for at in 0..bits {
-            if self.count % 8 == 0 {
+            if self.count.is_multiple_of(8) {
                 self.bytes.push(0);
             }
             *self.bytes.last_mut().unwrap() |= ((value >> at & 1) as u8) << (self.count % 8);

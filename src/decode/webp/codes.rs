@@ -89,8 +89,8 @@ impl<R: BufRead + Seek> Walk<'_, '_, R> {
                     // Several pixels share a byte where there are few colours.
                     width = match colours {
                         ..=2 => width.div_ceil(8),
-                        ..=4 => width.div_ceil(4),
-                        ..=16 => width.div_ceil(2),
+                        3..=4 => width.div_ceil(4),
+                        5..=16 => width.div_ceil(2),
                         _ => width,
                     };
                 }
@@ -292,13 +292,10 @@ impl Code {
             *counts.get_mut(usize::from(length))? += 1_u16;
         }
         counts[0] = 0;
-        let mut symbols = Vec::new();
-        for wanted in 1..=LONGEST_CODE {
-            if counts[wanted] > 0 {
-                let of_length = lengths.iter().zip(0..).filter(|(length, _)| usize::from(**length) == wanted);
-                symbols.extend(of_length.map(|(_, symbol)| symbol));
-            }
-        }
+        let mut by_length: Vec<(u8, u16)> =
+            lengths.iter().copied().zip(0..).filter(|(length, _)| *length > 0).collect();
+        by_length.sort_unstable();
+        let symbols: Vec<u16> = by_length.into_iter().map(|(_, symbol)| symbol).collect();
         if let [only] = symbols[..] {
             return Some(Self::Single(only));
         }
