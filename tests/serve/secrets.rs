@@ -1,5 +1,7 @@
 //! A tour of everything with DEBUG on, in both forms of the log: no secret in a line or in an answer.
 
+use std::io::{Read, Write};
+
 use super::*;
 
 const KEY: &str = "canary-key-0123456789abcdef";
