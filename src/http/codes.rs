@@ -16,6 +16,7 @@ pub(super) enum Code {
     RouteNotFound,
     JobNotFound,
     BatchNotFound,
+    CallbackNotFound,
     ResultExpired,
     MethodNotAllowed,
     NotAcceptable,
@@ -23,6 +24,8 @@ pub(super) enum Code {
     JobIdConflict,
     JobNotCompleted,
     JobFailed,
+    CallbackInFlight,
+    CallbackSuperseded,
     RequestTooLarge,
     UnsupportedMediaType,
     ValidationFailed,
@@ -50,7 +53,7 @@ pub(super) struct Row {
 impl Code {
     /// Every code that a caller may read, in the order of the documents: by status. Those of sources are not among them:
     /// only the two old routes fetch within the request, and they tell the message alone.
-    pub(super) const ALL: [Self; 32] = [
+    pub(super) const ALL: [Self; 35] = [
         Self::MalformedRequest,
         Self::Unauthorized,
         Self::ScopeMissing,
@@ -58,6 +61,7 @@ impl Code {
         Self::RouteNotFound,
         Self::JobNotFound,
         Self::BatchNotFound,
+        Self::CallbackNotFound,
         Self::ResultExpired,
         Self::MethodNotAllowed,
         Self::NotAcceptable,
@@ -65,6 +69,8 @@ impl Code {
         Self::JobIdConflict,
         Self::JobNotCompleted,
         Self::JobFailed,
+        Self::CallbackInFlight,
+        Self::CallbackSuperseded,
         Self::RequestTooLarge,
         Self::Failure(FailureCode::ImageTooLarge),
         Self::UnsupportedMediaType,
@@ -114,6 +120,11 @@ impl Code {
             Self::BatchNotFound => {
                 ("BATCH_NOT_FOUND", S::NOT_FOUND, "no batch has this id, or no longer, or it is another API key's")
             }
+            Self::CallbackNotFound => (
+                "CALLBACK_NOT_FOUND",
+                S::NOT_FOUND,
+                "the job has no callback of this id; its list names those that it has",
+            ),
             Self::ResultExpired => {
                 ("RESULT_EXPIRED", S::NOT_FOUND, "the result or its image is no longer kept; submit the job again")
             }
@@ -136,6 +147,14 @@ impl Code {
             }
             Self::JobFailed => {
                 ("JOB_FAILED", S::CONFLICT, "there is no result; `details.error` says why the job failed")
+            }
+            Self::CallbackInFlight => (
+                "CALLBACK_IN_FLIGHT",
+                S::CONFLICT,
+                "the callback is being sent at this moment; ask again once that attempt has ended, within 15 s",
+            ),
+            Self::CallbackSuperseded => {
+                ("CALLBACK_SUPERSEDED", S::CONFLICT, "a later callback of the job has taken its place; send that again")
             }
             Self::RequestTooLarge => {
                 ("REQUEST_TOO_LARGE", S::PAYLOAD_TOO_LARGE, "the body is larger than the limit; send less at once")

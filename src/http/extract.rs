@@ -190,8 +190,26 @@ impl FromRequestParts<Shared> for PathId {
 
     async fn from_request_parts(parts: &mut Parts, face: &Shared) -> Result<Self, ApiError> {
         let text = Path::<String>::from_request_parts(parts, face).await.ok();
-        let id = text.and_then(|Path(text)| JobId::parse(&text).ok()).ok_or_else(ApiError::job_not_found)?;
-        tracing::Span::current().record("job_id", id.as_str());
-        Ok(Self(id))
+        Ok(Self(job_id(text.map(|Path(text)| text))?))
     }
+}
+
+/// The job's id in the path, and the callback's.
+#[derive(Debug)]
+pub(super) struct PathCallback(pub(super) JobId, pub(super) String);
+
+impl FromRequestParts<Shared> for PathCallback {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, face: &Shared) -> Result<Self, ApiError> {
+        let texts = Path::<(String, String)>::from_request_parts(parts, face).await.ok();
+        let (job, callback) = texts.map(|Path(texts)| texts).unzip();
+        Ok(Self(job_id(job)?, callback.unwrap_or_default()))
+    }
+}
+
+fn job_id(text: Option<String>) -> Result<JobId, ApiError> {
+    let id = text.and_then(|text| JobId::parse(&text).ok()).ok_or_else(ApiError::job_not_found)?;
+    tracing::Span::current().record("job_id", id.as_str());
+    Ok(id)
 }

@@ -7,6 +7,7 @@ mod accept;
 mod auth;
 mod batch;
 pub mod body;
+mod callbacks;
 mod codes;
 mod cors;
 mod error;
@@ -124,12 +125,16 @@ fn api(face: &Shared) -> OpenApiRouter<Shared> {
         .routes(routes!(generate::generate))
         .routes(routes!(batch::submit))
         .route_layer(unless_draining);
-    let submitting = new_work.routes(routes!(jobs::cancel)).route_layer(to_submit);
+    let submitting = new_work
+        .routes(routes!(jobs::cancel))
+        .routes(routes!(callbacks::redeliver))
+        .route_layer(to_submit);
     let reading = OpenApiRouter::new()
         .routes(routes!(batch::status))
         .routes(routes!(jobs::list))
         .routes(routes!(status::status))
         .routes(routes!(events::events))
+        .routes(routes!(callbacks::list))
         .route_layer(to_read);
     let results = OpenApiRouter::new().routes(routes!(result::result)).route_layer(with_link);
     submitting.merge(reading).merge(results)

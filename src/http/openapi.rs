@@ -83,6 +83,8 @@ const ERRORS: &[(&str, &[&[Code]])] = &[
     ("status", &[ANY, KEYED, STORED, &[Code::JobNotFound, Code::ValidationFailed, Code::Overloaded]]),
     ("result", &[ANY, KEYED, STORED, ENGINE, RESULT]),
     ("events", &[ANY, KEYED, STORED, &[Code::JobNotFound, Code::Overloaded]]),
+    ("callbacks", &[ANY, KEYED, STORED, &[Code::JobNotFound, Code::ValidationFailed]]),
+    ("redeliver", &[ANY, KEYED, STORED, REDELIVER]),
     ("cancel", &[ANY, KEYED, STORED, &[Code::JobNotFound]]),
     ("jobs", &[ANY, KEYED, STORED, &[Code::ValidationFailed]]),
     ("preview", &[ANY, KEYED, BODY, ENGINE, &[Code::NotAcceptable]]),
@@ -106,6 +108,15 @@ const RESULT: &[Code] = &[
     Code::ValidationFailed,
     Code::Failure(F::ImageTooLarge),
     Code::Failure(F::ImageFormatUnsupported),
+];
+
+/// A callback that cannot be sent again.
+const REDELIVER: &[Code] = &[
+    Code::JobNotFound,
+    Code::CallbackNotFound,
+    Code::CallbackInFlight,
+    Code::CallbackSuperseded,
+    Code::Failure(F::UrlNotAllowed),
 ];
 
 /// Completes the routes' own document.

@@ -43,6 +43,102 @@ pub struct Delivery {
     pub attempts: u32,
 }
 
+/// Most attempts of one callback that are kept, the newest: five schedules' worth.
+pub const MOST_ATTEMPTS: u32 = 50;
+
+/// How long a receiver may take over a progress event and still count as keeping up. Of what happens meanwhile only the
+/// newest is told.
+pub const KEEPS_UP: Duration = Duration::from_millis(500);
+
+/// Where a callback stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeliveryState {
+    /// It is sent when it is due.
+    Waiting,
+    /// It is being sent.
+    Sending,
+    /// The receiver has it.
+    Delivered,
+    /// It is never tried again by itself.
+    GivenUp,
+    /// A later one of the job has taken its place.
+    Superseded,
+}
+
+impl DeliveryState {
+    /// Every state.
+    pub const ALL: [Self; 5] = [Self::Waiting, Self::Sending, Self::Delivered, Self::GivenUp, Self::Superseded];
+
+    /// Its name in the database and on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Sending => "sending",
+            Self::Delivered => "delivered",
+            Self::GivenUp => "given_up",
+            Self::Superseded => "superseded",
+        }
+    }
+
+    /// The state of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == name)
+    }
+}
+
+/// A callback as its job's caller may see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeliveryRecord {
+    /// The sequence of the event that it tells of.
+    pub sequence: u64,
+    /// Where it goes.
+    pub url: String,
+    /// Where it stands.
+    pub state: DeliveryState,
+    /// When it is sent next, ms since 1970-01-01 UTC; only while it waits.
+    pub next_attempt_at_ms: Option<i64>,
+    /// The newest [`MOST_ATTEMPTS`], oldest first.
+    pub attempts: Vec<PastAttempt>,
+}
+
+/// An attempt that was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PastAttempt {
+    /// When it ended, ms since 1970-01-01 UTC.
+    pub at_ms: i64,
+    /// What came of it.
+    pub attempt: Attempt,
+}
+
+/// What became of the wish to send a callback again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Redelivery {
+    /// It is due now, and its schedule begins anew.
+    Due,
+    /// It is being sent at this moment.
+    InFlight,
+    /// A later callback of the job tells more: the newest progress, or the end.
+    Superseded,
+    /// The job has no such callback.
+    Unknown,
+}
+
+/// The same for every attempt, so that a receiver can tell a repeat: the `webhook-id`.
+#[must_use]
+pub fn message_id(job: &JobId, sequence: u64) -> String {
+    format!("msg_{job}_{sequence}")
+}
+
+/// The sequence of the event that a job's callback of this id tells of.
+#[must_use]
+pub fn message_sequence(job: &JobId, id: &str) -> Option<u64> {
+    let sequence = id.rsplit('_').next()?.parse().ok()?;
+    // Not another spelling of the number.
+    (message_id(job, sequence) == id).then_some(sequence)
+}
+
 /// What counts as one receiver: host and port of the URL, or all of a text that is no URL.
 #[must_use]
 pub fn receiver(url: &str) -> String {
@@ -71,4 +167,28 @@ pub enum DeliveryOutcome {
     RetryAfter(Duration),
     /// It is never tried again by itself.
     GivenUp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_id_is_read_back_and_nothing_else_is() {
+        let job = JobId::parse("a_1").unwrap();
+        assert_eq!(message_id(&job, 10), "msg_a_1_10");
+        assert_eq!(message_sequence(&job, "msg_a_1_10"), Some(10));
+        for other in ["", "10", "msg_a_1_", "msg_a_1_010", "msg_a_1_+10", "msg_a_2_10", "msg_a_1_99999999999999999999"]
+        {
+            assert_eq!(message_sequence(&job, other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_state_is_read_back() {
+        for state in DeliveryState::ALL {
+            assert_eq!(DeliveryState::named(state.as_str()), Some(state));
+        }
+        assert_eq!(DeliveryState::named("lost"), None);
+    }
 }

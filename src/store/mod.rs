@@ -30,7 +30,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::Value;
 
-pub use callback::{Attempt, Delivery, DeliveryId, DeliveryOutcome, DeliveryToken, receiver};
+pub use callback::{
+    Attempt, Delivery, DeliveryId, DeliveryOutcome, DeliveryRecord, DeliveryState, DeliveryToken, KEEPS_UP,
+    MOST_ATTEMPTS, PastAttempt, Redelivery, message_id, message_sequence, receiver,
+};
 pub use error::{Result, StoreError};
 pub use idempotency::IdempotencyKey;
 pub use key::{KeyId, KeyStore, NewKey, StoredKey};
@@ -376,6 +379,13 @@ pub trait Store: KeyStore {
 
     /// Gives a callback back unsent, due again after a while; it counts as no attempt.
     async fn put_off(&self, token: DeliveryToken, after: Duration) -> Result<Held>;
+
+    /// A job's callbacks with a sequence below `before`, newest first, at most `limit`.
+    async fn deliveries(&self, job: JobKey, before: u64, limit: usize) -> Result<Vec<DeliveryRecord>>;
+
+    /// Makes a callback due again that has been sent, given up, or waits for another attempt: with the same content, and
+    /// with its schedule from the start.
+    async fn redeliver(&self, job: JobKey, sequence: u64) -> Result<Redelivery>;
 
     /// When the next callback can be claimed, if one is owed: one that is being sent counts with the end of its lease, one
     /// to a receiver named in `not_to` does not count.

@@ -5,6 +5,7 @@
 //! taken back at its next start.
 
 mod deliveries;
+mod delivery_records;
 mod keys;
 mod lease;
 mod lock;
@@ -30,9 +31,9 @@ pub use self::keys::KeyFile;
 use self::lock::InstanceLock;
 use self::writer::{Sender, Writer};
 use super::{
-    Attempt, BatchCounts, Beat, Cancel, Claim, Delivery, DeliveryOutcome, DeliveryToken, Filter, Held, Job, JobKey,
-    JobResult, KeyId, KeyStore, NewJob, NewKey, Outcome, Progress, Queue, Reaped, Result, Retention, Signals, Store,
-    StoreError, StoredKey, Submitted, Timing, Token,
+    Attempt, BatchCounts, Beat, Cancel, Claim, Delivery, DeliveryOutcome, DeliveryRecord, DeliveryToken, Filter, Held,
+    Job, JobKey, JobResult, KeyId, KeyStore, NewJob, NewKey, Outcome, Progress, Queue, Reaped, Redelivery, Result,
+    Retention, Signals, Store, StoreError, StoredKey, Submitted, Timing, Token,
 };
 use crate::job::{Event, JobId};
 
@@ -282,6 +283,14 @@ impl Store for SqliteStore {
         self.writer.write(deliveries::PutOff { token, after }).await
     }
 
+    async fn deliveries(&self, job: JobKey, before: u64, limit: usize) -> Result<Vec<DeliveryRecord>> {
+        read(delivery_records::of_job(&self.readers, job, before, limit).await)
+    }
+
+    async fn redeliver(&self, job: JobKey, sequence: u64) -> Result<Redelivery> {
+        self.writer.write(delivery_records::Redeliver { job, sequence }).await
+    }
+
     async fn next_delivery(&self, not_to: &[String]) -> Result<Option<Duration>> {
         read(reads::next_delivery(&self.readers, not_to).await)
     }
@@ -454,6 +463,12 @@ mod tests {
             deliveries::CLAIMED,
             deliveries::RECORD,
             deliveries::RETRY,
+            deliveries::KEEP_NEWEST_ATTEMPTS,
+            deliveries::CATCH_UP,
+            delivery_records::OF_JOB,
+            delivery_records::ATTEMPTS,
+            delivery_records::REDELIVER,
+            delivery_records::STATE,
             reads::LIST,
             reads::LIST_BATCH,
             reads::QUEUE,
@@ -464,7 +479,7 @@ mod tests {
         ];
         for statement in scripts.iter().flat_map(|script| script.split("; ")) {
             for step in explained(&store, statement).await {
-                let table = ["jobs", "deliveries", "due", "events", "results"]
+                let table = ["jobs", "deliveries", "due", "newer", "delivery_attempts", "events", "results"]
                     .into_iter()
                     .find(|table| step.starts_with(&format!("SCAN {table}")));
                 assert!(table.is_none() || step.contains(" INDEX "), "{step}: {statement}");

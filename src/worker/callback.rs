@@ -11,15 +11,16 @@ use tokio::task::JoinSet;
 
 use super::receivers::{Receivers, Unsent};
 use super::shift::{Phase, Shift};
+use super::slots::SendId;
 use crate::crash_point;
 use crate::job::announcement;
 use crate::net::{Answer, SendError};
 use crate::retry;
 use crate::signature;
-use crate::store::{Attempt, Delivery, DeliveryOutcome, Held};
+use crate::store::{Attempt, Delivery, DeliveryOutcome, Held, message_id};
 
-/// Callbacks that are sent at a time, to all receivers together.
-const IN_FLIGHT: usize = 64;
+/// Callbacks that are claimed at a time.
+const CLAIMED_AT_ONCE: usize = 64;
 
 /// Callbacks held here at most that wait for their turn, all receivers together.
 const WAITING: usize = 1024;
@@ -33,6 +34,9 @@ const PROGRESS_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often the store is asked where no signal comes.
 const LOOK: Duration = Duration::from_secs(5);
 
+/// How often is looked for what has been held for too long.
+const TIDY: Duration = Duration::from_secs(1);
+
 /// How long to wait after the store failed.
 const AFTER_ERROR: Duration = Duration::from_secs(1);
 
@@ -41,6 +45,7 @@ const NOT_SENT: &str = "not sent: the receiver does not answer";
 
 /// An attempt that ended: whose, and whether anything was answered.
 struct Sent {
+    id: SendId,
     host: String,
     answered: bool,
 }
@@ -52,32 +57,49 @@ pub(super) async fn run(shift: Arc<Shift>) {
     }
     let mut receivers = Receivers::default();
     let mut sending = JoinSet::new();
-    let mut look_at = Instant::now();
+    let (mut look_at, mut tidy_at) = (Instant::now(), Instant::now());
     loop {
         let mut unsent = Unsent::default();
-        while sending.len() < IN_FLIGHT {
-            let Some(delivery) = receivers.next() else { break };
-            sending.spawn(deliver_contained(Arc::clone(&shift), delivery));
+        while let Some((id, delivery)) = receivers.next(Instant::now()) {
+            sending.spawn(deliver_contained(Arc::clone(&shift), id, delivery));
         }
         tokio::select! {
             biased;
             () = shift.until(Phase::Closing) => break,
-            Some(sent) = sending.join_next() => if let Ok(Sent { host, answered }) = sent {
-                receivers.done(&host, answered, &mut unsent);
+            Some(sent) = sending.join_next() => if let Ok(Sent { id, host, answered }) = sent {
+                receivers.done(id, &host, answered, &mut unsent);
             },
+            () = room(receivers.room_at()) => {}
             () = due(&shift, look_at), if receivers.waiting() < WAITING => {
                 let wait = claim(&shift, &mut receivers, &mut unsent).await;
                 look_at = Instant::now() + wait;
             }
         }
-        // A lease outlasts the wait here, a quarter of it, and the longest answer, which is half.
-        if let Some(then) = Instant::now().checked_sub(shift.pace.lease / 4) {
-            receivers.claimed_before(then, &mut unsent);
+        if tidy_at <= Instant::now() {
+            tidy(&shift, &mut receivers, &mut unsent);
+            tidy_at = Instant::now() + TIDY.min(shift.pace.lease / 16);
         }
-        receivers.forget_idle(Instant::now());
         give_back(&shift, unsent).await;
     }
     while sending.join_next().await.is_some() {}
+}
+
+/// Ends when there is room for another send, if that comes by itself.
+async fn room(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Lets go of what has been held for too long.
+fn tidy(shift: &Shift, receivers: &mut Receivers, unsent: &mut Unsent) {
+    let now = Instant::now();
+    // A lease outlasts the wait here, a quarter of it, and the longest answer, which is half.
+    if let Some(then) = now.checked_sub(shift.pace.lease / 4) {
+        receivers.claimed_before(then, unsent);
+    }
+    receivers.forget_idle(now);
 }
 
 /// Ends when a callback may be due.
@@ -91,14 +113,14 @@ async fn due(shift: &Shift, look_at: Instant) {
 /// Takes in what is due; how long to wait before asking again.
 async fn claim(shift: &Shift, receivers: &mut Receivers, unsent: &mut Unsent) -> Duration {
     let (claimed_at, not_to) = (Instant::now(), receivers.without_turn());
-    let deliveries = match shift.app.store.claim_deliveries(&shift.name, IN_FLIGHT, &not_to).await {
+    let deliveries = match shift.app.store.claim_deliveries(&shift.name, CLAIMED_AT_ONCE, &not_to).await {
         Ok(deliveries) => deliveries,
         Err(cause) => {
             tracing::warn!(%cause, "cannot claim callbacks; trying again");
             return AFTER_ERROR;
         }
     };
-    let more = deliveries.len() == IN_FLIGHT;
+    let more = deliveries.len() == CLAIMED_AT_ONCE;
     for delivery in deliveries {
         receivers.take(claimed_at, delivery, unsent);
     }
@@ -139,13 +161,13 @@ async fn give_back(shift: &Arc<Shift>, unsent: Unsent) {
 }
 
 /// One attempt. A panic is no answer: its receiver's turn must end with it, and the callback's lease ends by itself.
-async fn deliver_contained(shift: Arc<Shift>, delivery: Delivery) -> Sent {
+async fn deliver_contained(shift: Arc<Shift>, id: SendId, delivery: Delivery) -> Sent {
     let host = delivery.host.clone();
     let answered = AssertUnwindSafe(deliver(&shift, delivery)).catch_unwind().await.unwrap_or_else(|_| {
         tracing::error!("sending a callback panicked");
         false
     });
-    Sent { host, answered }
+    Sent { id, host, answered }
 }
 
 /// One attempt, and its record; whether anything was answered.
@@ -188,7 +210,7 @@ async fn send(shift: &Shift, delivery: &Delivery) -> Result<Answer, SendError> {
     let event = &delivery.event;
     let result_url = shift.links.url(&delivery.owner, &delivery.job_id, event.at_ms);
     let body = Bytes::from(announcement(&delivery.job_id, event, result_url.as_deref()).to_string());
-    let id = message_id(delivery);
+    let id = message_id(&delivery.job_id, event.sequence);
     // Of this attempt, as receivers refuse what is old.
     let timestamp = Utc::now().timestamp();
     let mut headers = vec![
@@ -202,11 +224,6 @@ async fn send(shift: &Shift, delivery: &Delivery) -> Result<Answer, SendError> {
     }
     let timeout = if event.state.is_final() { FINAL_TIMEOUT } else { PROGRESS_TIMEOUT };
     shift.app.net.post(&delivery.url, &headers, body, timeout).await
-}
-
-/// The same for every attempt, so that a receiver can tell a repeat.
-fn message_id(delivery: &Delivery) -> String {
-    format!("msg_{}_{}", delivery.job_id, delivery.event.sequence)
 }
 
 /// What follows from an answer, or from none.
@@ -224,6 +241,8 @@ fn follows(delivery: &Delivery, answer: &Result<Answer, SendError>) -> (Delivery
 /// The next attempt by the schedule, if there is one.
 fn later(delivery: &Delivery, asked: Option<Duration>) -> (DeliveryOutcome, &'static str) {
     let attempts = delivery.attempts.saturating_add(1);
-    let backoff = retry::callback_backoff(&message_id(delivery), delivery.event.state.is_final(), attempts, asked);
+    let Delivery { job_id, event, .. } = delivery;
+    let id = message_id(job_id, event.sequence);
+    let backoff = retry::callback_backoff(&id, event.state.is_final(), attempts, asked);
     backoff.map_or((DeliveryOutcome::GivenUp, "given_up"), |after| (DeliveryOutcome::RetryAfter(after), "retried"))
 }

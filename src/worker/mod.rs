@@ -13,6 +13,7 @@ mod progress;
 mod reaper;
 mod receivers;
 mod shift;
+mod slots;
 mod sweep;
 mod verdict;
 

@@ -5,10 +5,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sqlx::Row;
 
+use super::delivery_records::is_passed_over;
 use super::rows::{self, now};
 use super::writer::{Command, Work};
 use crate::store::record::milliseconds;
-use crate::store::{Attempt, Delivery, DeliveryId, DeliveryOutcome, DeliveryToken, Held, JobKey, Result};
+use crate::store::{
+    Attempt, Delivery, DeliveryId, DeliveryOutcome, DeliveryToken, Held, JobKey, KEEPS_UP, MOST_ATTEMPTS, Result,
+};
 
 /// Leases callbacks that are due.
 pub(super) struct ClaimDeliveries {
@@ -21,10 +24,11 @@ pub(super) struct ClaimDeliveries {
 /// only by the end of a later run.
 macro_rules! back_or_passed_over {
     () => {
-        "state = CASE WHEN EXISTS (SELECT 1 FROM deliveries AS newer WHERE newer.job = deliveries.job \
-         AND newer.sequence > deliveries.sequence AND newer.state <> 'superseded' \
-         AND newer.is_final >= deliveries.is_final) \
-         THEN 'superseded' ELSE 'waiting' END, lease_until_ms = NULL, worker = NULL"
+        concat!(
+            "state = CASE WHEN ",
+            is_passed_over!(),
+            " THEN 'superseded' ELSE 'waiting' END, lease_until_ms = NULL, worker = NULL"
+        )
     };
 }
 
@@ -155,6 +159,16 @@ pub(super) const RETRY: &str = concat!(
     " WHERE id = $1"
 );
 
+/// Whoever asks for a callback again and again does not make the record grow.
+pub(super) const KEEP_NEWEST_ATTEMPTS: &str = "DELETE FROM delivery_attempts WHERE delivery = $1 \
+     AND id <= (SELECT id FROM delivery_attempts WHERE delivery = $1 ORDER BY id DESC LIMIT 1 OFFSET $2)";
+
+/// Of the progress that came before a slow answer, only the newest is told.
+pub(super) const CATCH_UP: &str = "UPDATE deliveries SET state = 'superseded' \
+     WHERE job = (SELECT job FROM deliveries WHERE id = $1) AND state = 'waiting' AND is_final = 0 \
+     AND EXISTS (SELECT 1 FROM deliveries AS newer WHERE newer.job = deliveries.job \
+     AND newer.sequence > deliveries.sequence AND newer.state = 'waiting')";
+
 #[async_trait]
 impl Command for Delivered {
     type Answer = Held;
@@ -179,6 +193,10 @@ impl Command for Delivered {
         }
         .execute(&mut work.db)
         .await?;
+        sqlx::query(KEEP_NEWEST_ATTEMPTS).bind(id).bind(MOST_ATTEMPTS).execute(&mut work.db).await?;
+        if *took > KEEPS_UP || self.outcome != DeliveryOutcome::Delivered {
+            sqlx::query(CATCH_UP).bind(id).execute(&mut work.db).await?;
+        }
         // Another callback of the job may have waited for this one.
         work.effects.due = true;
         Ok(Held::Yes)
