@@ -10,6 +10,8 @@ mod access;
 mod arbitrary;
 #[path = "http/batch.rs"]
 mod batch;
+#[path = "http/callbacks.rs"]
+mod callbacks;
 #[path = "http/contract.rs"]
 mod contract;
 #[path = "http/cors.rs"]

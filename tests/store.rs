@@ -137,6 +137,12 @@ every_database! {
         the_next_callbacks_time_is_known,
         a_receiver_without_a_turn_is_passed_over,
         a_later_end_passes_over_an_earlier_one,
+        every_stage_is_told_while_the_receiver_keeps_up,
+        after_a_slow_answer_only_the_newest_is_told,
+        callbacks_are_listed_with_their_attempts,
+        a_callback_is_sent_again_with_its_schedule_from_the_start,
+        what_is_in_flight_or_passed_over_is_not_sent_again,
+        only_the_newest_attempts_are_kept,
     }
     keeping {
         a_list_is_newest_first_and_goes_on_from_its_cursor,

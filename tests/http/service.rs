@@ -88,6 +88,15 @@ impl Service {
         .await
     }
 
+    /// The same store behind another listener, with the parts as they are now; for as long as the test's runtime.
+    pub(crate) async fn serve_again(&self) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = http::router(self.app.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        address
+    }
+
     /// Begins to do jobs.
     pub(crate) fn work(&mut self) {
         self.workers = Some(start(&self.app));

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use spinelift::job::{FailureCode, JobState};
-use spinelift::store::{Attempt, DeliveryOutcome, Held, NewJob, Timing};
+use spinelift::store::{
+    Attempt, DeliveryOutcome, DeliveryState, Held, JobKey, KEEPS_UP, MOST_ATTEMPTS, NewJob, Redelivery, Store, Timing,
+};
 
 use super::fixture::*;
 
@@ -235,4 +237,131 @@ pub(crate) async fn a_later_end_passes_over_an_earlier_one(backend: &dyn Backend
         store.delivered(told.token, attempt(200), DeliveryOutcome::Delivered).await.unwrap();
         none_due(&*store).await;
     }
+}
+
+pub(crate) async fn every_stage_is_told_while_the_receiver_keeps_up(backend: &dyn Backend) {
+    let store = open(backend).await;
+    let token = running(&*store, with_callback("a")).await.token;
+    heard(&*store, Duration::ZERO).await;
+    for stages in [&[10, 20, 30][..], &[40], &[50, 70]] {
+        store.progress(token, stages.iter().copied().map(told).collect()).await.unwrap();
+        for stage in stages {
+            assert_eq!(heard(&*store, KEEPS_UP).await, *stage);
+        }
+        none_due(&*store).await;
+    }
+    store.finish(token, vec![told(85), told(95)], completed("a")).await.unwrap();
+    assert_eq!(heard(&*store, Duration::ZERO).await, 100);
+    none_due(&*store).await;
+}
+
+pub(crate) async fn after_a_slow_answer_only_the_newest_is_told(backend: &dyn Backend) {
+    let store = open(backend).await;
+    let token = running(&*store, with_callback("a")).await.token;
+    heard(&*store, Duration::ZERO).await;
+    store.progress(token, vec![told(10), told(20), told(30), told(40)]).await.unwrap();
+    assert_eq!(heard(&*store, KEEPS_UP + Duration::from_millis(1)).await, 10);
+    assert_eq!(heard(&*store, Duration::ZERO).await, 40);
+    none_due(&*store).await;
+    // So it is after one that failed.
+    store.progress(token, vec![told(50), told(60), told(70)]).await.unwrap();
+    let failed = due(&*store).await;
+    store.delivered(failed.token, attempt(500), DeliveryOutcome::RetryAfter(Duration::ZERO)).await.unwrap();
+    assert_eq!(heard(&*store, Duration::ZERO).await, 70);
+    none_due(&*store).await;
+}
+
+/// Delivers the one callback that is due; its progress.
+async fn heard(store: &dyn Store, took: Duration) -> u8 {
+    let delivery = due(store).await;
+    let attempt = Attempt { took, ..attempt(200) };
+    store.delivered(delivery.token, attempt, DeliveryOutcome::Delivered).await.unwrap();
+    delivery.event.progress
+}
+
+pub(crate) async fn callbacks_are_listed_with_their_attempts(backend: &dyn Backend) {
+    let store = open(backend).await;
+    let job = created(&*store, with_callback("a")).await;
+    created(&*store, with_callback("other")).await;
+    let first = store.claim_deliveries("sender", 1, &[]).await.unwrap().remove(0);
+    store.cancel("acme", &id("a")).await.unwrap();
+    assert_eq!(states(&*store, job.key).await, [(2, DeliveryState::Waiting), (1, DeliveryState::Sending)]);
+    store.delivered(first.token, attempt(200), DeliveryOutcome::Delivered).await.unwrap();
+    let end = store.claim_deliveries("sender", 1, &[]).await.unwrap().remove(0);
+    let failed = Attempt { status: None, error: Some("refused".into()), took: Duration::from_millis(3) };
+    let later = DeliveryOutcome::RetryAfter(Duration::from_secs(300));
+    store.delivered(end.token, failed.clone(), later).await.unwrap();
+
+    let listed = store.deliveries(job.key, u64::MAX, 10).await.unwrap();
+    let [end, first] = &listed[..] else { panic!("{listed:?}") };
+    assert_eq!((first.sequence, first.state, first.next_attempt_at_ms), (1, DeliveryState::Delivered, None));
+    assert_eq!((end.sequence, end.state), (2, DeliveryState::Waiting));
+    assert_eq!(end.url, "https://example.com/a/callback");
+    let [past] = &end.attempts[..] else { panic!("{end:?}") };
+    assert_eq!(past.attempt, failed);
+    let wait_ms = end.next_attempt_at_ms.unwrap() - past.at_ms;
+    assert!((300_000..301_000).contains(&wait_ms), "{wait_ms}");
+    assert_eq!(store.deliveries(job.key, u64::MAX, 1).await.unwrap(), listed[..1]);
+    assert_eq!(store.deliveries(job.key, 2, 10).await.unwrap(), listed[1..]);
+    assert_eq!(store.deliveries(job.key, 1, 10).await.unwrap(), []);
+}
+
+async fn states(store: &dyn Store, job: JobKey) -> Vec<(u64, DeliveryState)> {
+    let listed = store.deliveries(job, u64::MAX, 100).await.unwrap();
+    listed.into_iter().map(|record| (record.sequence, record.state)).collect()
+}
+
+pub(crate) async fn a_callback_is_sent_again_with_its_schedule_from_the_start(backend: &dyn Backend) {
+    let store = open(backend).await;
+    let job = created(&*store, with_callback("a")).await;
+    store.cancel("acme", &id("a")).await.unwrap();
+    let first = due(&*store).await;
+    for outcome in
+        [DeliveryOutcome::GivenUp, DeliveryOutcome::Delivered, DeliveryOutcome::RetryAfter(Duration::from_secs(3600))]
+    {
+        let delivery = if outcome == DeliveryOutcome::GivenUp { first.clone() } else { due(&*store).await };
+        assert_eq!((&delivery.event, delivery.attempts), (&first.event, 0));
+        store.delivered(delivery.token, attempt(500), outcome).await.unwrap();
+        none_due(&*store).await;
+        assert_eq!(store.redeliver(job.key, 2).await.unwrap(), Redelivery::Due, "{outcome:?}");
+    }
+    assert_eq!(due(&*store).await.event, first.event);
+    assert_eq!(store.deliveries(job.key, u64::MAX, 1).await.unwrap()[0].attempts.len(), 3);
+    assert_eq!(store.queue().await.unwrap().deliveries, 1);
+}
+
+pub(crate) async fn what_is_in_flight_or_passed_over_is_not_sent_again(backend: &dyn Backend) {
+    let store = open(backend).await;
+    let token = running(&*store, with_callback("a")).await.token;
+    let job = token.job;
+    assert_eq!(store.redeliver(job, 2).await.unwrap(), Redelivery::Unknown);
+    heard(&*store, Duration::ZERO).await;
+    // Nothing newer is known.
+    assert_eq!(store.redeliver(job, 1).await.unwrap(), Redelivery::Due);
+    let again = due(&*store).await;
+    assert_eq!(store.redeliver(job, 1).await.unwrap(), Redelivery::InFlight);
+    store.delivered(again.token, attempt(200), DeliveryOutcome::Delivered).await.unwrap();
+    store.progress(token, vec![told(10)]).await.unwrap();
+    assert_eq!(store.redeliver(job, 1).await.unwrap(), Redelivery::Superseded);
+    store.finish(token, vec![], completed("a")).await.unwrap();
+    assert_eq!(states(&*store, job).await[1], (2, DeliveryState::Superseded));
+    assert_eq!(store.redeliver(job, 2).await.unwrap(), Redelivery::Superseded);
+    assert_eq!(heard(&*store, Duration::ZERO).await, 100);
+    assert_eq!(store.redeliver(job, 3).await.unwrap(), Redelivery::Due);
+    assert_eq!(heard(&*store, Duration::ZERO).await, 100);
+    none_due(&*store).await;
+}
+
+pub(crate) async fn only_the_newest_attempts_are_kept(backend: &dyn Backend) {
+    let store = open(backend).await;
+    let job = created(&*store, with_callback("a")).await;
+    for number in 0..MOST_ATTEMPTS + 5 {
+        let token = due(&*store).await.token;
+        let attempt = Attempt { took: Duration::from_millis(number.into()), ..attempt(500) };
+        store.delivered(token, attempt, DeliveryOutcome::GivenUp).await.unwrap();
+        assert_eq!(store.redeliver(job.key, 1).await.unwrap(), Redelivery::Due);
+    }
+    let attempts = store.deliveries(job.key, u64::MAX, 1).await.unwrap().remove(0).attempts;
+    let took: Vec<u128> = attempts.iter().map(|past| past.attempt.took.as_millis()).collect();
+    assert_eq!(took, (5..u128::from(MOST_ATTEMPTS) + 5).collect::<Vec<_>>());
 }

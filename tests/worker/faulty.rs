@@ -8,9 +8,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use spinelift::job::{Event, JobId};
 use spinelift::store::{
-    Attempt, BatchCounts, Beat, Cancel, Claim, Delivery, DeliveryOutcome, DeliveryToken, Filter, Held, Job, JobKey,
-    JobResult, KeyId, KeyStore, NewJob, NewKey, Outcome, Progress, Queue, Reaped, Result, Retention, Signals, Store,
-    StoreError, StoredKey, Submitted, Token,
+    Attempt, BatchCounts, Beat, Cancel, Claim, Delivery, DeliveryOutcome, DeliveryRecord, DeliveryToken, Filter, Held,
+    Job, JobKey, JobResult, KeyId, KeyStore, NewJob, NewKey, Outcome, Progress, Queue, Reaped, Redelivery, Result,
+    Retention, Signals, Store, StoreError, StoredKey, Submitted, Token,
 };
 
 /// What fails, and how often it did.
@@ -120,6 +120,12 @@ impl Store for Faulty {
     }
     async fn put_off(&self, token: DeliveryToken, after: Duration) -> Result<Held> {
         self.inner.put_off(token, after).await
+    }
+    async fn deliveries(&self, job: JobKey, before: u64, limit: usize) -> Result<Vec<DeliveryRecord>> {
+        self.inner.deliveries(job, before, limit).await
+    }
+    async fn redeliver(&self, job: JobKey, sequence: u64) -> Result<Redelivery> {
+        self.inner.redeliver(job, sequence).await
     }
     async fn next_delivery(&self, not_to: &[String]) -> Result<Option<Duration>> {
         self.inner.next_delivery(not_to).await
