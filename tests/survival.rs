@@ -220,6 +220,35 @@ async fn a_kill_at_each_named_point_loses_nothing() {
 }
 
 #[tokio::test]
+async fn a_callback_that_was_sent_and_not_marked_comes_again_under_the_same_id() {
+    if cfg!(not(debug_assertions)) {
+        println!("skipped: a release build has no points to be killed at");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::start().await;
+    let mut server = Server::start(folder.path(), &[("SPINELIFT_CRASH_AT", "after_final_callback")]).await;
+    submit_once(&server, &request(&world, 0, true)).await;
+    assert!(!server.ended().await.success(), "it was not killed");
+    let before = world.ends_heard("job-0");
+    assert_eq!(before.len(), 1);
+    server.set("SPINELIFT_CRASH_AT", "");
+    server.again().await;
+    let began = Instant::now();
+    while world.ends_heard("job-0").len() < 2 {
+        assert!(began.elapsed() < SETTLE, "it is not sent again:\n{}", server.log());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let listed = server.get("/api/v1/mesh/job-0/callbacks?limit=1").await.unwrap()["callbacks"][0].clone();
+    server.stop().await;
+    let heard = world.ends_heard("job-0");
+    assert_eq!(heard, [before[0].clone(), before[0].clone()], "the id and the body are those of the first");
+    assert_eq!(listed["id"], heard[0].0);
+    // Of the first, nobody lived to write it down.
+    assert!(listed["attempts"].as_array().unwrap().len() <= 1, "{listed}");
+}
+
+#[tokio::test]
 async fn a_job_that_kills_its_worker_takes_no_other_along() {
     if cfg!(not(debug_assertions)) {
         println!("skipped: a release build has no jobs that kill it");

@@ -1,12 +1,26 @@
 //! Jobs from submission to callback, with real stores, real sockets, and everything that can go wrong in between.
 
 #![cfg(feature = "serve")]
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, its helpers too")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test fails by panicking, and reports")]
 
+#[path = "readme/blocks.rs"]
+mod blocks;
+#[path = "worker/documented.rs"]
+mod documented;
 #[path = "worker/faulty.rs"]
 mod faulty;
+#[path = "worker/hanging.rs"]
+mod hanging;
 #[path = "net/hostile.rs"]
 mod hostile;
+#[path = "worker/schedule.rs"]
+mod schedule;
+#[path = "worker/secrecy.rs"]
+mod secrecy;
+#[path = "worker/verify.rs"]
+#[rustfmt::skip]
+#[expect(unreachable_pub, reason = "it is the document's code, word by word")]
+mod verify;
 #[path = "worker/world.rs"]
 mod world;
 
@@ -21,7 +35,7 @@ use hostile::{Act, Hostile, answer};
 use serde_json::Value;
 use spinelift::job::{FailureCode, JobState};
 use spinelift::signature::{Secret, verify};
-use spinelift::store::Cancel;
+use spinelift::store::{Cancel, DeliveryState, LEASE};
 use world::{PATIENCE, World, fetched, image, large_image, result, store_of, with_callback};
 
 const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
@@ -393,6 +407,33 @@ async fn a_receiver_hears_in_order_and_the_end_last() {
     let sequences: Vec<u64> = posts.lock().unwrap().iter().map(|p| body(p)["sequence"].as_u64().unwrap()).collect();
     assert!(sequences.is_sorted() && sequences.len() < 12, "{sequences:?}");
     assert!(header(&posts.lock().unwrap()[0], "webhook-signature").is_none());
+}
+
+#[tokio::test]
+async fn a_receiver_that_keeps_up_hears_of_every_stage() {
+    let mut world = World::new().await;
+    let (server, posts) = receiver(|_| "204 No Content").await;
+    world.start();
+    let job = world.run(with_callback(world.upload("a", large_image()).await, &server.url)).await;
+    ends_come(&posts, 1).await;
+    let heard: Vec<u64> = posts.lock().unwrap().iter().map(|p| body(p)["sequence"].as_u64().unwrap()).collect();
+    let (end, stages) = heard.split_last().unwrap();
+    assert_eq!(*end, job.sequence);
+    // Those of the last moment go with the end. Of what came before none is left out.
+    assert!(stages.len() > 3 && stages.iter().copied().eq(1..=stages.len() as u64), "{heard:?}");
+}
+
+#[tokio::test]
+async fn a_receiver_that_is_slow_hears_the_newest_alone() {
+    let mut world = World::leasing(LEASE, |_| {}).await;
+    let server = silent().await;
+    world.start();
+    let job = world.run(with_callback(world.upload("a", large_image()).await, &server.url)).await;
+    let records = world.app.store.deliveries(job.key, u64::MAX, 100).await.unwrap();
+    let state = |state: DeliveryState| records.iter().filter(|record| record.state == state).count();
+    // The first is in flight, and the end waits behind it.
+    assert_eq!((state(DeliveryState::Sending), state(DeliveryState::Waiting)), (1, 1), "{records:?}");
+    assert_eq!((records[0].state, records[0].sequence), (DeliveryState::Waiting, job.sequence));
 }
 
 #[tokio::test]

@@ -16,6 +16,9 @@ use super::{Net, Refusal, retry_after};
 /// Most bytes of an answer that are read. A polite receiver gets to send its few words; they are thrown away.
 const MOST_READ: usize = 64 * 1024;
 
+/// How long an answer's body is read. Whoever sends more, or slowly, has answered all the same.
+const DRAIN: Duration = Duration::from_secs(1);
+
 /// What a receiver answered. A redirect is an answer like any other and is never followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Answer {
@@ -69,7 +72,7 @@ impl Net {
         };
         let answer = Answer { status: reply.status.as_u16(), retry_after: retry_after::read(&reply.headers) };
         // The answer is known; a body that comes slowly or breaks off does not change it.
-        let _ = timeout_at(until, drain(reply)).await;
+        let _ = timeout_at(until.min(Instant::now() + DRAIN), drain(reply)).await;
         Ok(answer)
     }
 }

@@ -177,6 +177,9 @@ async fn deliver(shift: &Shift, delivery: Delivery) -> bool {
     let answer = send(shift, &delivery).await;
     let took = began.elapsed();
     crash_point::reached("after_callback");
+    if delivery.event.state.is_final() {
+        crash_point::reached("after_final_callback");
+    }
     let (outcome, word) = follows(&delivery, &answer);
     let attempt = Attempt {
         status: answer.as_ref().ok().map(|answer| answer.status),

@@ -35,7 +35,11 @@ impl Hostile {
 
     /// Answers by the request, header and body.
     pub(crate) async fn by(answer: impl Fn(&str) -> Act + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::on(TcpListener::bind("127.0.0.1:0").await.unwrap(), answer)
+    }
+
+    /// The same on a port that the test has chosen.
+    pub(crate) fn on(listener: TcpListener, answer: impl Fn(&str) -> Act + Send + Sync + 'static) -> Self {
         let port = listener.local_addr().unwrap().port();
         let connections = Arc::new(AtomicUsize::new(0));
         let (answer, seen) = (Arc::new(answer), Arc::clone(&connections));

@@ -70,6 +70,13 @@ impl World {
         ids.dedup();
         ids
     }
+
+    /// Id and body of everything that told of a job's end, repeats included.
+    pub(crate) fn ends_heard(&self, job: &str) -> Vec<(String, Value)> {
+        let heard = self.heard.lock().unwrap();
+        let all = heard.get(job).into_iter().flatten();
+        all.filter(|(_, body)| body["status"] != "processing").cloned().collect()
+    }
 }
 
 async fn hear(State(heard): State<Heard>, headers: HeaderMap, body: String) {

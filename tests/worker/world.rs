@@ -48,18 +48,23 @@ impl World {
 
     /// The same with other settings.
     pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::leasing(LEASE, change).await
+    }
+
+    /// The same with another lease, for what takes longer than a test's usual one.
+    pub(crate) async fn leasing(lease: Duration, change: impl FnOnce(&mut Config)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config { dev: true, ..Config::default() };
         config.database.url = format!("sqlite:{}", folder.path().join("settings.db").display());
         config.storage.path = folder.path().join("blobs");
         change(&mut config);
         let mut app = App::open(config).await.unwrap();
-        let pace = Pace { lease: LEASE, reap: Duration::from_millis(200), ..Pace::default() };
+        let pace = Pace { lease, reap: Duration::from_millis(200), ..Pace::default() };
         app.store = SqliteStore::open(SqliteOptions {
             path: folder.path().join("jobs.db"),
             durability: Durability::Process,
             queue_limit: 10_000,
-            timing: Timing { lease: LEASE, death_backoff: Duration::from_millis(100) },
+            timing: Timing { lease, death_backoff: Duration::from_millis(100) },
         })
         .await
         .unwrap();
