@@ -46,8 +46,8 @@ pub struct Delivery {
 /// Most attempts of one callback that are kept, the newest: five schedules' worth.
 pub const MOST_ATTEMPTS: u32 = 50;
 
-/// How long a receiver may take over a progress event and still count as keeping up. Of what happens meanwhile only the
-/// newest is told.
+/// How long a receiver may take over a progress event and still count as keeping up, and how long the end of a job waits
+/// for what came before it. Of what is left then only the newest is told.
 pub const KEEPS_UP: Duration = Duration::from_millis(500);
 
 /// Where a callback stands.

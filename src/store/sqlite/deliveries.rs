@@ -43,7 +43,8 @@ const TAKE_BACK_ALL: &str =
     concat!("UPDATE deliveries SET due_at_ms = ", now!(), ", ", back_or_passed_over!(), " WHERE state = 'sending'");
 
 /// Callbacks of one sort that are due, the longest due first: of each job the earliest, and none while another of the
-/// job is in flight.
+/// job is in flight. An end that has been due for a second waits for no progress: with many ends to be sent, it has no
+/// turn.
 macro_rules! due {
     ($is_final:literal) => {
         concat!(
@@ -57,7 +58,9 @@ macro_rules! due {
              AND (other.state = 'sending' OR other.state = 'waiting' AND other.sequence < due.sequence \
              AND other.due_at_ms <= ",
             now!(),
-            ")) ORDER BY due.due_at_ms, due.id LIMIT $3)"
+            " AND (other.is_final >= due.is_final OR due.due_at_ms > ",
+            now!(),
+            " - 1000))) ORDER BY due.due_at_ms, due.id LIMIT $3)"
         )
     };
 }
@@ -163,11 +166,18 @@ pub(super) const RETRY: &str = concat!(
 pub(super) const KEEP_NEWEST_ATTEMPTS: &str = "DELETE FROM delivery_attempts WHERE delivery = $1 \
      AND id <= (SELECT id FROM delivery_attempts WHERE delivery = $1 ORDER BY id DESC LIMIT 1 OFFSET $2)";
 
-/// Of the progress that came before a slow answer, only the newest is told.
-pub(super) const CATCH_UP: &str = "UPDATE deliveries SET state = 'superseded' \
+/// What is not told after an attempt: progress older than what was tried, and progress behind which something newer waits
+/// if the attempt was slow or failed, or if the end has waited long enough for it.
+pub(super) const CATCH_UP: &str = concat!(
+    "UPDATE deliveries SET state = 'superseded' \
      WHERE job = (SELECT job FROM deliveries WHERE id = $1) AND state = 'waiting' AND is_final = 0 \
-     AND EXISTS (SELECT 1 FROM deliveries AS newer WHERE newer.job = deliveries.job \
-     AND newer.sequence > deliveries.sequence AND newer.state = 'waiting')";
+     AND (sequence < (SELECT sequence FROM deliveries WHERE id = $1) \
+     OR EXISTS (SELECT 1 FROM deliveries AS newer WHERE newer.job = deliveries.job \
+     AND newer.sequence > deliveries.sequence AND newer.state = 'waiting' \
+     AND ($2 OR newer.is_final = 1 AND newer.due_at_ms <= ",
+    now!(),
+    " - $3)))"
+);
 
 #[async_trait]
 impl Command for Delivered {
@@ -194,9 +204,9 @@ impl Command for Delivered {
         .execute(&mut work.db)
         .await?;
         sqlx::query(KEEP_NEWEST_ATTEMPTS).bind(id).bind(MOST_ATTEMPTS).execute(&mut work.db).await?;
-        if *took > KEEPS_UP || self.outcome != DeliveryOutcome::Delivered {
-            sqlx::query(CATCH_UP).bind(id).execute(&mut work.db).await?;
-        }
+        let is_behind = *took > KEEPS_UP || self.outcome != DeliveryOutcome::Delivered;
+        let caught_up = sqlx::query(CATCH_UP).bind(id).bind(is_behind).bind(milliseconds(KEEPS_UP));
+        caught_up.execute(&mut work.db).await?;
         // Another callback of the job may have waited for this one.
         work.effects.due = true;
         Ok(Held::Yes)

@@ -157,8 +157,8 @@ pub(super) async fn held(work: &mut Work, token: Token) -> Result<Option<Record>
     row.as_ref().map(record).transpose()
 }
 
-/// The row, its new events, and its callbacks: one for each progress event if no other of the job is owed, else one for
-/// the newest, in place of progress that waits to be told. The end passes over all that waits, the end of an earlier run
+/// The row, its new events, and its callbacks: one for each event if no other of the job is owed, else one for the newest,
+/// in place of progress that waits to be told. The end passes over all that waited before, the end of an earlier run
 /// included, as a receiver that hears of both would believe the later one. One trip to the database's thread, as trips
 /// cost more than statements that find nothing to do.
 pub(super) const SAVE: &str = "UPDATE jobs SET state = $2, attempt = $3, deaths = $4, run_after_ms = $5, cancel_requested = $6, sequence = $7, \
@@ -171,8 +171,8 @@ pub(super) const SAVE: &str = "UPDATE jobs SET state = $2, attempt = $3, deaths 
      SELECT $1, value ->> 'sequence', $12, value ->> 'state', value ->> 'progress', value ->> 'message', \
      value -> 'error' FROM json_each($16); \
      INSERT INTO deliveries (job, sequence, is_final, url, host, state, due_at_ms) \
-     SELECT $1, value ->> 'sequence', $17 = 'final', $18, $19, 'waiting', $12 FROM json_each($16) \
-     WHERE $17 <> 'none' AND (value ->> 'sequence' = $7 OR $17 = 'progress' AND NOT EXISTS (SELECT 1 FROM deliveries \
+     SELECT $1, value ->> 'sequence', $17 = 'final' AND value ->> 'sequence' = $7, $18, $19, 'waiting', $12 \
+     FROM json_each($16) WHERE $17 <> 'none' AND (value ->> 'sequence' = $7 OR NOT EXISTS (SELECT 1 FROM deliveries \
      WHERE job = $1 AND sequence <= $7 - json_array_length($16) AND state IN ('waiting', 'sending'))); \
      UPDATE deliveries SET state = 'superseded' WHERE job = $1 AND state = 'waiting' \
      AND sequence <= $7 - json_array_length($16) AND ($17 = 'final' OR $17 = 'progress' AND is_final = 0)";
