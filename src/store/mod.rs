@@ -16,6 +16,7 @@
 //! by asking again.
 
 mod callback;
+mod counts;
 mod error;
 mod idempotency;
 mod key;
@@ -34,6 +35,7 @@ pub use callback::{
     Attempt, Delivery, DeliveryId, DeliveryOutcome, DeliveryRecord, DeliveryState, DeliveryToken, KEEPS_UP,
     MOST_ATTEMPTS, PastAttempt, Redelivery, message_id, message_sequence, receiver,
 };
+pub use counts::{BatchCounts, Queue};
 pub use error::{Result, StoreError};
 pub use idempotency::IdempotencyKey;
 pub use key::{KeyId, KeyStore, NewKey, StoredKey};
@@ -258,36 +260,6 @@ pub struct Filter {
     pub limit: usize,
 }
 
-/// How many jobs of a batch are in each state.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct BatchCounts {
-    /// Jobs in all.
-    pub total: u64,
-    /// Waiting.
-    pub queued: u64,
-    /// Being done.
-    pub running: u64,
-    /// With a result.
-    pub completed: u64,
-    /// Without one.
-    pub failed: u64,
-    /// Called off.
-    pub cancelled: u64,
-}
-
-/// The queue at a glance.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Queue {
-    /// Jobs waiting, those that wait for another attempt included.
-    pub queued: u64,
-    /// Jobs being done.
-    pub running: u64,
-    /// How long the oldest job that could start has been waiting.
-    pub oldest: Duration,
-    /// Callbacks not yet delivered.
-    pub deliveries: u64,
-}
-
 /// What a reaper found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Reaped {
@@ -369,9 +341,10 @@ pub trait Store: KeyStore {
     async fn cached(&self, cache_key: &str) -> Result<Option<JobResult>>;
 
     /// Leases up to `most` callbacks that are due, final ones first, then the longest due. Of one job only one is in
-    /// flight at a time, so that a receiver gets them in order. A progress event is passed over once a newer one or the
-    /// final one is recorded, a final one once a later run of the job has ended. Those to the receivers named in `not_to`
-    /// are left where they are.
+    /// flight at a time, so that a receiver gets them in order. Every event is told while the receiver keeps up: while
+    /// none of the job's is owed when it happens, none fails, and none takes longer than [`KEEPS_UP`]. Else only the
+    /// newest progress waits. The final event waits for progress no longer than that and what is in flight then, and
+    /// passes over the final event of an earlier run. Those to the receivers in `not_to` are left where they are.
     async fn claim_deliveries(&self, worker: &str, most: usize, not_to: &[String]) -> Result<Vec<Delivery>>;
 
     /// Records an attempt to deliver, and what follows from it.

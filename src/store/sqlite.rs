@@ -326,7 +326,7 @@ mod tests {
     async fn open(folder: &tempfile::TempDir) -> Arc<SqliteStore> {
         let path = folder.path().join("jobs.db");
         let (durability, timing) = (Durability::Power, Timing::default());
-        SqliteStore::open(SqliteOptions { path, durability, queue_limit: 1000, timing }).await.unwrap()
+        SqliteStore::open(SqliteOptions { path, durability, queue_limit: 20_000, timing }).await.unwrap()
     }
 
     fn new_job(name: &str) -> NewJob {
@@ -487,5 +487,51 @@ mod tests {
         }
         let reaper = explained(&store, lease::EXPIRED).await;
         assert!(reaper[0].contains("jobs_leased"), "the rule above would be blind: {reaper:?}");
+    }
+
+    #[tokio::test]
+    async fn what_waits_for_slow_receivers_does_not_slow_the_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(&folder).await;
+        // Of a hundred receivers, each a hundred that are due, and none has a turn.
+        let slow: Vec<String> = (0..100).map(|host| format!("slow-{host}:443")).collect();
+        let (mut small, mut large) = (Vec::new(), Vec::new());
+        for round in 0..10_000 / 200 {
+            if round == 1 {
+                small = claim_times(&store, &slow).await;
+            }
+            let job = |n: usize| NewJob {
+                callback_url: Some(format!("https://slow-{}/", n % 100)),
+                ..new_job(&format!("job-{round}-{n}"))
+            };
+            let many = NewJob { request: serde_json::json!({}), ..job(0) };
+            let jobs = (0..200).map(|n| NewJob { request: many.request.clone(), ..job(n) }).collect();
+            store.submit(jobs).await.unwrap();
+        }
+        large.extend(claim_times(&store, &slow).await);
+        let median = |mut times: Vec<Duration>| {
+            times.sort();
+            times[times.len() / 2]
+        };
+        let (small, large) = (median(small), median(large));
+        println!("a claim beside 200 that wait for slow receivers: {small:?}, beside 10,000: {large:?}");
+    }
+
+    /// How long each of some claims takes that finds one callback behind all others.
+    async fn claim_times(store: &SqliteStore, slow: &[String]) -> Vec<Duration> {
+        let mut times = Vec::new();
+        for number in 0..21 {
+            let name = format!("quick-{number}-{}", store.queue().await.unwrap().deliveries);
+            let job = NewJob { callback_url: Some("https://quick/".into()), ..new_job(&name) };
+            store.submit(vec![job]).await.unwrap();
+            let began = std::time::Instant::now();
+            let claimed = store.claim_deliveries("sender", 64, slow).await.unwrap();
+            store.next_delivery(slow).await.unwrap();
+            times.push(began.elapsed());
+            assert_eq!(claimed.len(), 1);
+            let attempt = Attempt { status: Some(200), error: None, took: Duration::ZERO };
+            store.delivered(claimed[0].token, attempt, DeliveryOutcome::Delivered).await.unwrap();
+        }
+        times
     }
 }

@@ -251,8 +251,47 @@ pub(crate) async fn every_stage_is_told_while_the_receiver_keeps_up(backend: &dy
         none_due(&*store).await;
     }
     store.finish(token, vec![told(85), told(95)], completed("a")).await.unwrap();
-    assert_eq!(heard(&*store, Duration::ZERO).await, 100);
+    for stage in [85, 95, 100] {
+        assert_eq!(heard(&*store, Duration::ZERO).await, stage);
+    }
     none_due(&*store).await;
+}
+
+pub(crate) async fn the_end_does_not_wait_long_for_what_came_before_it(backend: &dyn Backend) {
+    let store = open(backend).await;
+    // One slow answer, one failure, and an end that has waited.
+    let failed = DeliveryOutcome::RetryAfter(Duration::ZERO);
+    let cases = [
+        (KEEPS_UP * 2, DeliveryOutcome::Delivered, Duration::ZERO),
+        (Duration::ZERO, failed, Duration::ZERO),
+        (Duration::ZERO, DeliveryOutcome::Delivered, KEEPS_UP + Duration::from_millis(50)),
+    ];
+    for (number, (took, outcome, pause)) in cases.into_iter().enumerate() {
+        let name = format!("job-{number}");
+        let token = running(&*store, with_callback(&name)).await.token;
+        heard(&*store, Duration::ZERO).await;
+        store.finish(token, vec![told(10), told(20), told(30)], completed(&name)).await.unwrap();
+        let first = due(&*store).await;
+        assert_eq!(first.event.progress, 10);
+        tokio::time::sleep(pause).await;
+        store.delivered(first.token, Attempt { took, ..attempt(200) }, outcome).await.unwrap();
+        assert_eq!(heard(&*store, Duration::ZERO).await, 100, "{name}");
+        none_due(&*store).await;
+    }
+}
+
+pub(crate) async fn an_end_long_due_goes_before_its_progress_which_is_then_dropped(backend: &dyn Backend) {
+    let store = open(backend).await;
+    let token = running(&*store, with_callback("a")).await.token;
+    heard(&*store, Duration::ZERO).await;
+    store.finish(token, vec![told(10), told(20)], completed("a")).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(1050)).await;
+    let first = store.claim_deliveries("sender", 1, &[]).await.unwrap().remove(0);
+    assert_eq!(first.event.progress, 100);
+    none_due(&*store).await;
+    store.delivered(first.token, attempt(200), DeliveryOutcome::Delivered).await.unwrap();
+    none_due(&*store).await;
+    assert_eq!(store.queue().await.unwrap().deliveries, 0);
 }
 
 pub(crate) async fn after_a_slow_answer_only_the_newest_is_told(backend: &dyn Backend) {
