@@ -37,6 +37,10 @@ const LOOK: Duration = Duration::from_secs(5);
 /// How often is looked for what has been held for too long.
 const TIDY: Duration = Duration::from_secs(1);
 
+/// How many times as long as a claim took is rested after it. Claims read past all that waits for receivers without a
+/// turn: with ten thousand of them that is milliseconds, for every callback that ends, of a writer that all share.
+const REST: u32 = 2;
+
 /// How long to wait after the store failed.
 const AFTER_ERROR: Duration = Duration::from_secs(1);
 
@@ -57,7 +61,7 @@ pub(super) async fn run(shift: Arc<Shift>) {
     }
     let mut receivers = Receivers::default();
     let mut sending = JoinSet::new();
-    let (mut look_at, mut tidy_at) = (Instant::now(), Instant::now());
+    let (mut look_at, mut rest_until, mut tidy_at) = (Instant::now(), Instant::now(), Instant::now());
     loop {
         let mut unsent = Unsent::default();
         while let Some((id, delivery)) = receivers.next(Instant::now()) {
@@ -70,9 +74,11 @@ pub(super) async fn run(shift: Arc<Shift>) {
                 receivers.done(id, &host, answered, &mut unsent);
             },
             () = room(receivers.room_at()) => {}
-            () = due(&shift, look_at), if receivers.waiting() < WAITING => {
+            () = due(&shift, rest_until, look_at), if receivers.waiting() < WAITING => {
+                let began = Instant::now();
                 let wait = claim(&shift, &mut receivers, &mut unsent).await;
                 look_at = Instant::now() + wait;
+                rest_until = Instant::now() + began.elapsed() * REST;
             }
         }
         if tidy_at <= Instant::now() {
@@ -102,8 +108,9 @@ fn tidy(shift: &Shift, receivers: &mut Receivers, unsent: &mut Unsent) {
     receivers.forget_idle(now);
 }
 
-/// Ends when a callback may be due.
-async fn due(shift: &Shift, look_at: Instant) {
+/// Ends when a callback may be due. It rests before it listens, or a signal would be heard by nobody.
+async fn due(shift: &Shift, rest_until: Instant, look_at: Instant) {
+    tokio::time::sleep_until(rest_until.into()).await;
     tokio::select! {
         () = shift.app.store.signals().due() => {}
         () = tokio::time::sleep_until(look_at.into()) => {}

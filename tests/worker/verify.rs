@@ -1,3 +1,5 @@
+//! The Rust of docs/callbacks.md, word by word.
+
 use spinelift::signature::{Secret, verify};
 
 /// Secrets are read once, by `Secret::parse`; `now` is seconds since 1970.
