@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use super::receivers::{Receivers, Unsent};
 use super::shift::{Phase, Shift};
-use super::slots::SendId;
+use super::slots::{self, SendId};
 use crate::crash_point;
 use crate::job::announcement;
 use crate::net::{Answer, SendError};
@@ -59,7 +59,7 @@ pub(super) async fn run(shift: Arc<Shift>) {
     if !shift.has_recovered(Phase::Closing).await {
         return;
     }
-    let mut receivers = Receivers::default();
+    let mut receivers = Receivers::within(slots::most_open_files());
     let mut sending = JoinSet::new();
     let (mut look_at, mut rest_until, mut tidy_at) = (Instant::now(), Instant::now(), Instant::now());
     loop {

@@ -110,6 +110,11 @@ pub(super) struct Unsent {
 }
 
 impl Receivers {
+    /// None yet, with as many sends at a time as fit the number of files that may be open.
+    pub(super) fn within(open_files: Option<usize>) -> Self {
+        Self { slots: Slots::within(open_files), ..Self::default() }
+    }
+
     /// How many are held here and not sent.
     pub(super) fn waiting(&self) -> usize {
         self.waiting

@@ -13,8 +13,12 @@ const QUICK: usize = 64;
 /// Of these, kept for receivers that have answered lately: what strangers do never stops those that are known to be well.
 const KEPT_FOR_PROVEN: usize = 16;
 
-/// Sends that wait for an answer: a connection each, and a few KiB.
+/// Sends that wait for an answer, at most: a connection each, and a few KiB.
 const SLOW: usize = 1024;
+
+/// Of the files that the process may have open, the part that such sends may take: a limit of 1024, as a shell has it,
+/// must leave enough for callers' connections.
+const PART_OF_FILES: usize = 4;
 
 /// How long a send counts as having just begun: 48 new receivers in 20 ms are 2,400 a second, so a thousand that hang
 /// hold up those behind them by less than half a second.
@@ -25,12 +29,19 @@ const PATIENCE: Duration = Duration::from_millis(20);
 pub(super) struct SendId(u64);
 
 /// The sends that are under way.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Slots {
     /// In the order in which they began.
     quick: VecDeque<Quick>,
     slow: usize,
+    most_slow: usize,
     next: u64,
+}
+
+impl Default for Slots {
+    fn default() -> Self {
+        Self::within(None)
+    }
 }
 
 #[derive(Debug)]
@@ -41,6 +52,12 @@ struct Quick {
 }
 
 impl Slots {
+    /// As many as fit the number of files that may be open, if it is known.
+    pub(super) fn within(open_files: Option<usize>) -> Self {
+        let most_slow = open_files.map_or(SLOW, |files| SLOW.min(files / PART_OF_FILES));
+        Self { quick: VecDeque::new(), slow: 0, most_slow, next: 0 }
+    }
+
     /// Whether another may begin, to a receiver that has answered lately or to one that has not.
     pub(super) fn has_room(&self, is_proven: bool) -> bool {
         let unproven = self.quick.iter().filter(|quick| !quick.is_proven).count();
@@ -73,8 +90,19 @@ impl Slots {
 
     /// When the next one can be moved.
     pub(super) fn frees_at(&self) -> Option<Instant> {
-        self.quick.front().filter(|_| self.slow < SLOW).map(|quick| quick.began + PATIENCE)
+        self.quick.front().filter(|_| self.slow < self.most_slow).map(|quick| quick.began + PATIENCE)
     }
+}
+
+/// How many files this process may have open, where the system says so in a file.
+pub(super) fn most_open_files() -> Option<usize> {
+    read_limit(&std::fs::read_to_string("/proc/self/limits").ok()?)
+}
+
+/// The soft limit, the first number of its line; one that is not a number is no limit.
+fn read_limit(limits: &str) -> Option<usize> {
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    line.split_whitespace().next()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -130,5 +158,16 @@ mod tests {
         assert_eq!((slots.slow, slots.quick.len()), (0, 1));
         slots.end(quick);
         assert_eq!((slots.slow, slots.quick.len()), (0, 0));
+    }
+
+    #[test]
+    fn a_process_that_may_open_few_files_keeps_most_of_them() {
+        let limits = "Limit          Soft Limit  Hard Limit  Units\nMax open files            1024                 524288               files\n";
+        assert_eq!(read_limit(limits), Some(1024));
+        assert_eq!(read_limit(&limits.replace("1024", "unlimited")), None);
+        assert_eq!(read_limit(""), None);
+        assert_eq!(Slots::within(Some(1024)).most_slow, 256);
+        assert_eq!(Slots::within(Some(65_536)).most_slow, SLOW);
+        assert_eq!(Slots::within(None).most_slow, SLOW);
     }
 }
