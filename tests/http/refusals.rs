@@ -58,6 +58,7 @@ async fn every_code_is_met_in_both_shapes() {
     limited(&mut met).await;
     stored(&mut met).await;
     loaded(&mut met).await;
+    called_back(&mut met).await;
     let service = Service::with_keys().await;
     met.meet(&service, job("a", "status"), "UNAUTHORIZED").await;
     let (once, readers) = (Limit::Own("1/24h".parse().unwrap()), Scopes::from_iter([Scope::Read]));
@@ -69,6 +70,20 @@ async fn every_code_is_met_in_both_shapes() {
     let all: BTreeSet<String> = service.contract.codes().into_iter().collect();
     met.0.extend(UNMET.map(|(code, _)| code.to_owned()));
     assert_eq!(met.0, all);
+}
+
+/// Refusals to send a callback again.
+async fn called_back(met: &mut Met) {
+    let service = Service::without_workers(|_| {}).await;
+    let mut body = request("a");
+    body["callback_url"] = json!("http://127.0.0.1:9/");
+    service.send(generate().json(&body)).await.expect(202);
+    service.send(Ask::new("DELETE", format!("{MESH}/a"))).await.expect(200);
+    let again = |id: &str| Ask::post(format!("{MESH}/a/callbacks/{id}/redeliver"));
+    met.meet(&service, again("msg_a_9"), "CALLBACK_NOT_FOUND").await;
+    met.meet(&service, again("msg_a_1"), "CALLBACK_SUPERSEDED").await;
+    service.app.store.claim_deliveries("sender", 1, &[]).await.unwrap();
+    met.meet(&service, again("msg_a_2"), "CALLBACK_IN_FLIGHT").await;
 }
 
 /// Refusals of a service in its usual state.
