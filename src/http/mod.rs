@@ -125,10 +125,8 @@ fn api(face: &Shared) -> OpenApiRouter<Shared> {
         .routes(routes!(generate::generate))
         .routes(routes!(batch::submit))
         .route_layer(unless_draining);
-    let submitting = new_work
-        .routes(routes!(jobs::cancel))
-        .routes(routes!(callbacks::redeliver))
-        .route_layer(to_submit);
+    let submitting =
+        new_work.routes(routes!(jobs::cancel)).routes(routes!(callbacks::redeliver)).route_layer(to_submit);
     let reading = OpenApiRouter::new()
         .routes(routes!(batch::status))
         .routes(routes!(jobs::list))

@@ -172,7 +172,7 @@ fn complete_operation(operation: &mut Value) {
 /// The scope that a key needs for an operation. The tests hold the routes against it.
 fn scope_of(operation: &str) -> &'static str {
     let scope = match operation {
-        "generate" | "submit_batch" | "preview" | "cancel" => Scope::Submit,
+        "generate" | "submit_batch" | "preview" | "cancel" | "redeliver" => Scope::Submit,
         "legacy_generate_mesh" | "legacy_generate_mesh_from_file" => Scope::Submit,
         "metrics" => Scope::Admin,
         _ => Scope::Read,
