@@ -167,3 +167,72 @@ impl Write for Capped {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::*;
+
+    /// So many zeros, packed.
+    fn zeros(bytes: usize) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(&vec![0; bytes]).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn headers(values: &[&'static str]) -> HeaderMap {
+        let value = hyper::header::HeaderValue::from_static;
+        values.iter().fold(HeaderMap::new(), |mut headers, text| {
+            headers.append(CONTENT_ENCODING, value(text));
+            headers
+        })
+    }
+
+    #[test]
+    fn an_encoding_is_one_or_none() {
+        for (values, encoding) in [
+            (&[][..], Some(Encoding::Identity)),
+            (&["identity"], Some(Encoding::Identity)),
+            (&["", "identity, "], Some(Encoding::Identity)),
+            (&["gzip"], Some(Encoding::Gzip)),
+            (&["identity, X-GZip"], Some(Encoding::Gzip)),
+            (&["gzip, gzip"], None),
+            (&["gzip", "gzip"], None),
+            (&["br"], None),
+            (&["gzipped"], None),
+        ] {
+            assert_eq!(Encoding::of(&headers(values)), encoding, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn a_bomb_costs_no_more_than_the_step_that_it_is_seen_in() {
+        let bomb = zeros(64 << 20);
+        let mut body = Body::new(Encoding::Gzip, bomb.len() as u64, 1 << 30);
+        let began = std::time::Instant::now();
+        assert!(matches!(body.push(&bomb), Err(BodyError::Bomb)));
+        println!("seen after {} bytes and {:?}", body.sent(), began.elapsed());
+        let Body::Gzip(decoder) = &body else { unreachable!() };
+        assert_eq!(body.sent(), STEP as u64);
+        assert!(decoder.get_ref().kept.capacity() as u64 <= 2 * RATIO * STEP as u64 + MOST_SET_ASIDE);
+    }
+
+    #[test]
+    fn a_small_file_of_zeros_is_no_bomb() {
+        let mut body = Body::new(Encoding::Gzip, 0, 1 << 20);
+        body.push(&zeros(UNJUDGED as usize)).unwrap();
+        assert_eq!(body.finish().unwrap().len() as u64, UNJUDGED);
+    }
+
+    #[test]
+    fn pieces_may_be_cut_anywhere() {
+        let packed = zeros(5000);
+        for size in 1..packed.len() {
+            let mut body = Body::new(Encoding::Gzip, 0, 5000);
+            packed.chunks(size).for_each(|piece| body.push(piece).unwrap());
+            assert_eq!(body.finish().unwrap().len(), 5000, "in pieces of {size}");
+        }
+    }
+}
