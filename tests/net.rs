@@ -227,14 +227,16 @@ async fn gzip_is_unpacked_up_to_the_cap() {
     assert_eq!(fetch_from(packed(b"picture")).await.unwrap(), "picture");
     assert_eq!(fetch_from(packed(&[7; CAP as usize])).await.unwrap().len(), CAP as usize);
     assert_error(fetch_from(packed(&[7; CAP as usize + 1])).await, FailureCode::SourceTooLarge, false);
-    let parts = [gzip(b"pic"), gzip(b"ture")].concat();
-    assert_eq!(fetch_from(answer("200 OK", "content-encoding: x-gzip\r\n", &parts)).await.unwrap(), "picture");
+    let old_name = answer("200 OK", "content-encoding: x-gzip\r\n", &gzip(b"picture"));
+    assert_eq!(fetch_from(old_name).await.unwrap(), "picture");
 }
 
 #[tokio::test]
 async fn gzip_that_is_none_or_cut_short_is_refused() {
     let whole = gzip(b"a picture of some length");
-    for broken in [b"not packed".to_vec(), whole[..whole.len() - 1].to_vec(), whole[..12].to_vec(), Vec::new()] {
+    let members = [gzip(b"pic"), gzip(b"ture")].concat();
+    for broken in [members, b"not packed".to_vec(), whole[..whole.len() - 1].to_vec(), whole[..12].to_vec(), Vec::new()]
+    {
         let result = fetch_from(answer("200 OK", "content-encoding: gzip\r\n", &broken)).await;
         assert_error(result, FailureCode::SourceUnavailable, false);
     }

@@ -1,11 +1,12 @@
 //! A body as it comes in: kept, or unpacked where the source has packed it although asked not to, within a cap.
 //!
 //! What is unpacked is counted byte by byte as it is written, so a bomb costs no more than the piece that it is seen in.
+//! One member of gzip is read and no second: each begins a decoder anew, and millions of empty ones fit in a body.
 
 use std::io::{self, Write};
 
 use bytes::Bytes;
-use flate2::write::MultiGzDecoder;
+use flate2::write::GzDecoder;
 use hyper::header::{CONTENT_ENCODING, HeaderMap};
 use thiserror::Error;
 
@@ -63,7 +64,7 @@ pub(super) enum BodyError {
 /// What has come so far.
 pub(super) enum Body {
     Plain(Capped),
-    Gzip(MultiGzDecoder<Capped>),
+    Gzip(GzDecoder<Capped>),
 }
 
 impl Body {
@@ -74,7 +75,7 @@ impl Body {
         let capped = Capped { kept, cap, sent: 0, judged: encoding != Encoding::Identity, over: None };
         match encoding {
             Encoding::Identity => Self::Plain(capped),
-            Encoding::Gzip => Self::Gzip(MultiGzDecoder::new(capped)),
+            Encoding::Gzip => Self::Gzip(GzDecoder::new(capped)),
         }
     }
 
@@ -217,6 +218,15 @@ mod tests {
         let Body::Gzip(decoder) = &body else { unreachable!() };
         assert_eq!(body.sent(), STEP as u64);
         assert!(decoder.get_ref().kept.capacity() as u64 <= 2 * RATIO * STEP as u64 + MOST_SET_ASIDE);
+    }
+
+    #[test]
+    fn what_follows_the_end_is_not_unpacked() {
+        for rest in [zeros(1), zeros(0), b"more".to_vec()] {
+            let mut body = Body::new(Encoding::Gzip, 0, 1 << 20);
+            let ended = body.push(&[zeros(100), rest].concat()).and_then(|()| body.finish().map(|_| ()));
+            assert!(matches!(ended, Err(BodyError::Broken(_))), "{ended:?}");
+        }
     }
 
     #[test]

@@ -28,6 +28,9 @@ use url::{Host, Url};
 /// How long an address has to answer before the next one is tried beside it: RFC 8305 section 5.
 const HEAD_START: Duration = Duration::from_millis(250);
 
+/// Addresses that are tried side by side: a name of many that are silent must not cost many sockets.
+const AT_A_TIME: usize = 2;
+
 /// Largest header of an answer, bytes, and most fields: beyond what browsers take.
 const HEADER_BYTES: usize = 64 << 10;
 const HEADER_FIELDS: usize = 128;
@@ -75,24 +78,27 @@ impl Client {
     }
 }
 
-/// The first connection to come about. An address that does not answer delays the next by no more than [`HEAD_START`].
+/// The first connection to come about. An address that does not answer delays the second by no more than [`HEAD_START`].
 async fn connect_any(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
     let mut untried = addresses.iter();
     let mut attempts = JoinSet::new();
     let mut failed = io::Error::new(io::ErrorKind::AddrNotAvailable, "there is no address");
     loop {
-        match untried.next() {
-            Some(address) => drop(attempts.spawn(TcpStream::connect(*address))),
-            None if attempts.is_empty() => return Err(failed),
-            None => {}
+        if attempts.len() < AT_A_TIME
+            && let Some(address) = untried.next()
+        {
+            attempts.spawn(TcpStream::connect(*address));
+        } else if attempts.is_empty() {
+            return Err(failed);
         }
+        let room = attempts.len() < AT_A_TIME && untried.len() > 0;
         tokio::select! {
             Some(ended) = attempts.join_next() => match ended {
                 Ok(Ok(stream)) => return Ok(stream),
                 Ok(Err(error)) => failed = error,
                 Err(error) => failed = io::Error::other(error),
             },
-            () = sleep(HEAD_START), if untried.len() > 0 => {}
+            () = sleep(HEAD_START), if room => {}
         }
     }
 }

@@ -1,7 +1,7 @@
 //! From a URL to an answer's header: judged, looked up, judged again, connected to, asked, each step within its time.
 
 use std::error::Error;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,8 +20,8 @@ use super::{Net, Refusal};
 /// What the service calls itself to others.
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("SpineLift/", env!("CARGO_PKG_VERSION")));
 
-/// Most addresses of a name that are tried: real hosts have fewer.
-const MOST_ADDRESSES: usize = 16;
+/// Most addresses of a name that are tried. More would let a stranger's name send us to many hosts with each request.
+const MOST_ADDRESSES: usize = 4;
 
 /// Why there is no answer.
 #[derive(Debug, ThisError)]
@@ -75,7 +75,7 @@ impl Net {
             return Err(Refusal::Form.into());
         };
         let listed = ground == Ground::Listed;
-        let mut addresses = match host {
+        let addresses = match host {
             Host::Ipv4(address) => vec![address.into()],
             Host::Ipv6(address) => vec![address.into()],
             Host::Domain(name) => self.names.look_up(name, listed).await?,
@@ -83,9 +83,19 @@ impl Net {
         if !listed {
             self.judge.judge_addresses(&addresses)?;
         }
-        addresses.truncate(MOST_ADDRESSES);
-        Ok(addresses.into_iter().map(|address| SocketAddr::new(address, port)).collect())
+        let tried = alternating(&addresses).take(MOST_ADDRESSES);
+        Ok(tried.map(|address| SocketAddr::new(address, port)).collect())
     }
+}
+
+/// The addresses, IPv4 and IPv6 in turns: either may be all that this machine can reach.
+fn alternating(addresses: &[IpAddr]) -> impl Iterator<Item = IpAddr> {
+    let of = |v6: bool| addresses.iter().copied().filter(move |address| address.is_ipv6() == v6);
+    let mut families = [of(false), of(true)];
+    std::iter::from_fn(move || {
+        families.rotate_left(1);
+        families[1].next().or_else(|| families[0].next())
+    })
 }
 
 impl From<NameError> for ReachError {
@@ -107,4 +117,21 @@ fn request(method: Method, url: &Url, headers: HeaderMap, body: Bytes) -> Result
     request.headers_mut().insert(HOST, host.map_err(|cause| failed(cause.into()))?);
     request.headers_mut().insert(USER_AGENT, AGENT);
     Ok(request)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_families_have_their_turn() {
+        let turns = |addresses: &[&str]| {
+            let addresses: Vec<IpAddr> = addresses.iter().map(|text| text.parse().unwrap()).collect();
+            alternating(&addresses).map(|address| address.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(turns(&["1.1.1.1", "1.1.1.2", "1.1.1.3", "2::1"]), ["1.1.1.1", "2::1", "1.1.1.2", "1.1.1.3"]);
+        assert_eq!(turns(&["2::1", "2::2", "1.1.1.1"]), ["1.1.1.1", "2::1", "2::2"]);
+        assert_eq!(turns(&["2::1", "2::2"]), ["2::1", "2::2"]);
+        assert!(turns(&[]).is_empty());
+    }
 }
