@@ -156,8 +156,14 @@ fn spellings(address: Ipv4Addr) -> Vec<String> {
     ]
 }
 
+/// 2,000 cases, or as many as PROPTEST_CASES says.
+fn config() -> ProptestConfig {
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(2000);
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(config())]
 
     #[test]
     fn every_spelling_of_an_address_is_judged_as_the_address(bits: u32, near in 0..64_usize) {
