@@ -4,6 +4,7 @@
 //! everywhere at once. It reads the database every [`LOOK_AGAIN`]; until a read succeeds again, what was read last holds.
 
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
@@ -27,8 +28,12 @@ pub enum Use {
     /// A request with the key.
     Call,
     /// A link that was signed with it. Counted apart: links are in many hands, and are not to use up what their owner has.
-    Link,
+    /// As [`Keyring::link_to`] makes it.
+    Link(u16),
 }
+
+/// Places where the links of a key are counted, 8 bytes each.
+const LINK_PLACES: u16 = 4096;
 
 /// One key that opens the service.
 pub struct Key {
@@ -39,7 +44,8 @@ pub struct Key {
     rate: Option<Rate>,
     last_noted_ms: Option<i64>,
     calls: Mutex<Bucket>,
-    links: Mutex<Bucket>,
+    /// By job; empty until the first is followed.
+    links: Mutex<Box<[Bucket]>>,
     was_used: AtomicBool,
     is_gone: AtomicBool,
 }
@@ -102,10 +108,17 @@ impl Key {
         self.is_gone.load(Ordering::Relaxed)
     }
 
-    fn bucket(&self, of: Use) -> &Mutex<Bucket> {
-        match of {
-            Use::Call => &self.calls,
-            Use::Link => &self.links,
+    fn with_bucket<T>(&self, of: Use, change: impl FnOnce(&mut Bucket) -> T) -> T {
+        let Use::Link(place) = of else {
+            return change(&mut self.calls.lock().unwrap_or_else(PoisonError::into_inner));
+        };
+        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        if links.is_empty() {
+            *links = vec![Bucket::default(); usize::from(LINK_PLACES)].into_boxed_slice();
+        }
+        match links.get_mut(usize::from(place % LINK_PLACES)) {
+            Some(bucket) => change(bucket),
+            None => change(&mut Bucket::default()),
         }
     }
 }
@@ -126,6 +139,7 @@ pub struct Keyring {
     of_settings: Vec<Arc<Key>>,
     live: RwLock<Arc<Live>>,
     began: Instant,
+    chance: RandomState,
 }
 
 impl Keyring {
@@ -136,7 +150,13 @@ impl Keyring {
         let key = |key: &crate::config::ApiKey| Key::new(&key.name, Digest::of(&key.secret), Scopes::ALL, usual);
         let of_settings: Vec<_> = access.api_keys.iter().map(|given| Arc::new(key(given))).collect();
         let live = Live { are_on: !of_settings.is_empty(), keys: of_settings.clone() };
-        Self { usual, of_settings, live: RwLock::new(Arc::new(live)), began: Instant::now() }
+        Self {
+            usual,
+            of_settings,
+            live: RwLock::new(Arc::new(live)),
+            began: Instant::now(),
+            chance: RandomState::new(),
+        }
     }
 
     /// Whether callers need a key. Once they do they always will: a table that was emptied by hand opens nothing.
@@ -173,16 +193,30 @@ impl Keyring {
     /// The wait.
     pub fn take(&self, key: &Key, of: Use, requests: u32) -> std::result::Result<(), Duration> {
         let Some(rate) = key.rate else { return Ok(()) };
-        let mut bucket = key.bucket(of).lock().unwrap_or_else(PoisonError::into_inner);
-        bucket.take(rate, self.now(), requests)
+        key.with_bucket(of, |bucket| bucket.take(rate, self.now(), requests))
+    }
+
+    /// Counts what a request that was let in stands for beside itself, or says how long to wait before it comes anew.
+    ///
+    /// # Errors
+    /// The wait.
+    pub fn take_more(&self, key: &Key, of: Use, requests: u32) -> std::result::Result<(), Duration> {
+        let Some(rate) = key.rate else { return Ok(()) };
+        key.with_bucket(of, |bucket| bucket.take_more(rate, self.now(), requests))
+    }
+
+    /// What is counted when a link to a job's result is followed: each job by itself, so that who has one link cannot close
+    /// the others of its owner. Jobs share a fixed number of places as chance has it, another at each start.
+    #[must_use]
+    pub fn link_to(&self, job: &str) -> Use {
+        Use::Link(u16::try_from(self.chance.hash_one(job) % u64::from(LINK_PLACES)).unwrap_or_default())
     }
 
     /// What a key has left.
     #[must_use]
     pub fn left(&self, key: &Key, of: Use) -> Option<(Rate, Left)> {
         let rate = key.rate?;
-        let bucket = *key.bucket(of).lock().unwrap_or_else(PoisonError::into_inner);
-        Some((rate, bucket.left(rate, self.now())))
+        Some((rate, key.with_bucket(of, |bucket| bucket.left(rate, self.now()))))
     }
 
     /// Reads the keys of the database.
@@ -408,8 +442,25 @@ mod tests {
             keys.refresh(&table).await.unwrap();
             let key = keys.find(secret).unwrap();
             assert!(keys.left(&key, Use::Call).unwrap().1.requests < quota - 2, "{secret}");
-            assert_eq!(keys.left(&key, Use::Link).unwrap().1.requests, quota, "{secret}");
+            assert_eq!(keys.left(&key, keys.link_to("hero")).unwrap().1.requests, quota, "{secret}");
         }
+    }
+
+    #[test]
+    fn links_are_counted_by_job_in_a_fixed_number_of_places() {
+        let keys = keyring(&[("rails", "one")]);
+        let key = keys.find("one").unwrap();
+        let quota = key.rate().unwrap().quota();
+        let closed = keys.link_to("hero");
+        keys.take(&key, closed, quota).unwrap();
+        assert!(keys.take(&key, closed, quota).is_err());
+        let jobs = || (0..10_000).map(|n| keys.link_to(&format!("job-{n}")));
+        // About two of them share the place.
+        let open = jobs().filter(|link| keys.left(&key, *link).unwrap().1.requests == quota).count();
+        assert!(open > 9_900, "{open}");
+        assert_eq!(keys.left(&key, Use::Call).unwrap().1.requests, quota);
+        jobs().for_each(|link| keys.take(&key, link, 1).unwrap_or_default());
+        assert_eq!(key.links.lock().unwrap().len(), 4096);
     }
 
     #[tokio::test]

@@ -1,7 +1,8 @@
 //! Who is calling, what for, and how often: the owner of the jobs that a request makes and sees.
 //!
 //! A request's key is looked up, counted against its rate, and asked for the scope that the route needs, in this order:
-//! who hammers what it may not do is slowed down too. Who comes without a good key is slowed down by address.
+//! who hammers what it may not do is slowed down too. Who comes without a good key is told to stop, by address;
+//! a good key is let in all the while, so it is the length of the keys that keeps them from being guessed, not this.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -55,7 +56,7 @@ impl Caller {
     pub(super) fn count(&self, face: &Face, requests: usize) -> Result<(), ApiError> {
         let Some((key, of)) = &self.0 else { return Ok(()) };
         let requests = u32::try_from(requests).unwrap_or(u32::MAX);
-        face.app.keys.take(key, *of, requests).map_err(|wait| throttle::refusal(face, key, wait))
+        face.app.keys.take_more(key, *of, requests).map_err(|wait| throttle::refusal(face, key, wait))
     }
 
     /// Whether its key was revoked meanwhile.
@@ -128,12 +129,12 @@ pub(super) async fn require_key_or_link(
     request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
-    let key = path.ok().and_then(|path| {
+    let link = path.ok().and_then(|path| {
         let (_, job) = path.iter().find(|(name, _)| *name == "job_id")?;
-        key_by_link(&guard.face, job, request.uri().query()?)
+        Some((key_by_link(&guard.face, job, request.uri().query()?)?, guard.face.app.keys.link_to(job)))
     });
-    if let Some(key) = key {
-        let mut response = guard.serve(Some((key, Use::Link)), request, next).await;
+    if let Some(link) = link {
+        let mut response = guard.serve(Some(link), request, next).await;
         response.headers_mut().insert(RESOURCE_POLICY, HeaderValue::from_static("cross-origin"));
         return Ok(response);
     }

@@ -21,7 +21,9 @@ const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 /// draft-ietf-httpapi-ratelimit-headers: how many are left.
 const LEFT: HeaderName = HeaderName::from_static("ratelimit");
 
-/// Failed attempts of one address in [`FAILURES_S`], s: enough for any mistake, useless for guessing.
+/// Failed attempts of one address in [`FAILURES_S`], s: enough for any mistake. It spares us the work
+/// and the log lines of who hammers. It is no guard against guessing, as a good key is let in all the while: that it cannot
+/// be guessed is.
 const FAILURES: u32 = 60;
 const FAILURES_S: u32 = 60;
 
@@ -46,7 +48,7 @@ pub(super) fn refusal(face: &Face, key: &Key, wait: Duration) -> ApiError {
 pub(super) fn tell(response: &mut Response, of: Use, rate: Rate, left: Left) {
     let name = match of {
         Use::Call => "default",
-        Use::Link => "links",
+        Use::Link(_) => "links",
     };
     let retry =
         response.headers().get(axum::http::header::RETRY_AFTER).and_then(|text| text.to_str().ok()?.parse().ok());
@@ -167,7 +169,7 @@ mod tests {
         // On a refusal it names the time of Retry-After.
         *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("3"));
-        tell(&mut response, Use::Link, rate, Left { requests: 0, ..left });
+        tell(&mut response, Use::Link(0), rate, Left { requests: 0, ..left });
         assert_eq!(response.headers()["ratelimit"], "\"links\";r=0;t=3");
     }
 }

@@ -141,14 +141,38 @@ impl Bucket {
     /// # Errors
     /// The wait; above zero.
     pub fn take(&mut self, rate: Rate, now: u64, requests: u32) -> Result<(), Duration> {
-        let full_at = self.full_at.max(now);
-        let needed = rate.interval() * u64::from(requests.min(rate.quota));
-        let wait = (full_at - now).saturating_add(needed).saturating_sub(rate.whole());
+        let wait = self.wait(rate, now, requests.min(rate.quota));
         if wait > 0 {
             return Err(Duration::from_nanos(wait));
         }
-        self.full_at = full_at.saturating_add(rate.interval().saturating_mul(u64::from(requests)));
+        self.add(rate, now, requests);
         Ok(())
+    }
+
+    /// Takes so many more for a request that was let in as one and turns out to stand for several.
+    ///
+    /// With its first it may be more than a whole quota, as above: then nothing but that first may be taken.
+    ///
+    /// # Errors
+    /// The wait until the request, come anew, can have its first and these; above zero.
+    pub fn take_more(&mut self, rate: Rate, now: u64, requests: u32) -> Result<(), Duration> {
+        let wait = self.wait(rate, now, requests.min(rate.quota - 1));
+        if wait > 0 {
+            return Err(Duration::from_nanos(wait.saturating_add(rate.interval())));
+        }
+        self.add(rate, now, requests);
+        Ok(())
+    }
+
+    /// How long until so many can be taken, ns.
+    fn wait(self, rate: Rate, now: u64, requests: u32) -> u64 {
+        let needed = rate.interval() * u64::from(requests);
+        self.full_at.saturating_sub(now).saturating_add(needed).saturating_sub(rate.whole())
+    }
+
+    fn add(&mut self, rate: Rate, now: u64, requests: u32) {
+        let taken = rate.interval().saturating_mul(u64::from(requests));
+        self.full_at = self.full_at.max(now).saturating_add(taken);
     }
 
     /// What it holds now.
@@ -235,6 +259,36 @@ mod tests {
         assert_eq!(bucket.left(rate, SECOND).requests, 0);
         assert_eq!(bucket.take(rate, SECOND, 1), Err(Duration::from_secs(16)));
         bucket.take(rate, 17 * SECOND, 1).unwrap();
+    }
+
+    #[test]
+    fn a_request_that_stands_for_more_than_a_quota_is_let_in_beside_its_own_first() {
+        for (quota, more) in [("10/10s", 24), ("10/10s", 10), ("10/10s", 9), ("1/1s", 5)] {
+            let rate: Rate = quota.parse().unwrap();
+            let mut bucket = Bucket::default();
+            bucket.take(rate, 0, 1).unwrap();
+            bucket.take_more(rate, 0, more).unwrap();
+            // All of it is paid for: one more comes in when the surplus has been made up for.
+            let wait = u64::from(more + 2 - rate.quota);
+            assert_eq!(bucket.take(rate, 0, 1), Err(Duration::from_secs(wait)), "{quota} {more}");
+        }
+    }
+
+    #[test]
+    fn who_waits_as_long_as_was_said_is_let_in_with_all_that_it_stands_for() {
+        let rate: Rate = "10/10s".parse().unwrap();
+        for (used, more) in [(1, 24), (1, 9), (9, 9), (5, 5), (9, 1)] {
+            let mut bucket = Bucket::default();
+            bucket.take(rate, 0, used).unwrap();
+            bucket.take(rate, 0, 1).unwrap();
+            let wait = bucket.take_more(rate, 0, more).unwrap_err();
+            let anew = u64::try_from(wait.as_nanos()).unwrap();
+            let mut early = bucket;
+            early.take(rate, anew - 1, 1).unwrap();
+            assert!(early.take_more(rate, anew - 1, more).is_err(), "{used} {more}");
+            bucket.take(rate, anew, 1).unwrap();
+            assert_eq!(bucket.take_more(rate, anew, more), Ok(()), "{used} {more}");
+        }
     }
 
     proptest! {
