@@ -65,7 +65,7 @@ pub(super) async fn events(
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let listener = Listener {
-        _place: face.listen()?,
+        _place: face.listen(&owner.0)?,
         end: Instant::now() + face.app.config.http.request_timeout,
         base: face.base(&headers),
         news: face.app.store.signals().subscribe(job.key),

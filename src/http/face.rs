@@ -1,6 +1,7 @@
 //! What all handlers share: the service's parts, and what is looked up too often to ask for it each time.
 
-use std::sync::{Arc, OnceLock};
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::http::HeaderMap;
@@ -28,7 +29,39 @@ const LONGEST_HOST: usize = 260;
 const LISTEN_LATER: Duration = Duration::from_secs(5);
 
 /// The right to keep a connection while nothing happens.
-pub(super) type Place = OwnedSemaphorePermit;
+pub(super) type Place = (OwnedSemaphorePermit, Option<OwnersPlace>);
+
+/// How many places each owner has now. As long as the list of places at most: who has none is not in it.
+type Taken = Arc<std::sync::Mutex<HashMap<Arc<str>, usize>>>;
+
+/// One of its owner's places, until it is dropped.
+pub(super) struct OwnersPlace {
+    owner: Arc<str>,
+    taken: Taken,
+}
+
+impl OwnersPlace {
+    /// One more, if the owner has fewer than `most`.
+    fn take(taken: &Taken, owner: &str, most: usize) -> Option<Self> {
+        let mut counts = taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.get(owner).copied().unwrap_or_default();
+        (count < most).then(|| {
+            let owner: Arc<str> = owner.into();
+            counts.insert(Arc::clone(&owner), count + 1);
+            Self { owner, taken: Arc::clone(taken) }
+        })
+    }
+}
+
+impl Drop for OwnersPlace {
+    fn drop(&mut self) {
+        let mut counts = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        match counts.get_mut(&self.owner) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => drop(counts.remove(&self.owner)),
+        }
+    }
+}
 
 /// The state of the router.
 pub(super) type Shared = Arc<Face>;
@@ -42,6 +75,9 @@ pub(super) struct Face {
     document: OnceLock<Bytes>,
     queue: Mutex<Option<(Instant, Queue)>>,
     listeners: Arc<Semaphore>,
+    /// Most of them for one owner.
+    owners_share: usize,
+    taken: Taken,
     public_path: String,
 }
 
@@ -53,6 +89,8 @@ impl Face {
         let public_path = public.as_ref().map_or("", |url| url.path().trim_end_matches('/')).to_owned();
         Self {
             listeners: Arc::new(Semaphore::new(listeners)),
+            owners_share: (listeners / 2).max(1),
+            taken: Taken::default(),
             public_path,
             links: ResultLinks::new(&app.config, Arc::clone(&app.keys)),
             failures: Failures::default(),
@@ -104,13 +142,20 @@ impl Face {
         Ok(self.counted(self.app.compute.run_or_refuse(task, Arc::new(watch)).await)?)
     }
 
-    /// A place to wait for news of a job, or 503: connections that only wait must leave some to those that work.
-    pub(super) fn listen(&self) -> Result<Place, ApiError> {
-        Arc::clone(&self.listeners).try_acquire_owned().map_err(|_| {
+    /// A place to wait for news of a job, or 503: connections that only wait must leave some to those that work, and where
+    /// there are keys one owner leaves half of the places to the others.
+    pub(super) fn listen(&self, owner: &str) -> Result<Place, ApiError> {
+        self.place(owner).ok_or_else(|| {
             self.app.metrics.rejected("listeners");
             let message = "too many connections wait for jobs; poll the status without `wait`, or try again later";
             ApiError::new(Code::Overloaded, message).with_retry_after(LISTEN_LATER)
         })
+    }
+
+    fn place(&self, owner: &str) -> Option<Place> {
+        let of_owner =
+            if self.app.keys.is_on() { Some(OwnersPlace::take(&self.taken, owner, self.owners_share)?) } else { None };
+        Some((Arc::clone(&self.listeners).try_acquire_owned().ok()?, of_owner))
     }
 
     /// A path of the API as callers reach it, who may come through a proxy that takes a part of it away.
@@ -172,6 +217,19 @@ fn own_host(headers: &HeaderMap) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_owners_places_are_counted_while_they_are_held() {
+        let taken = Taken::default();
+        let take = |owner: &str| OwnersPlace::take(&taken, owner, 2);
+        let (first, second) = (take("rails").unwrap(), take("rails").unwrap());
+        assert!(take("rails").is_none());
+        let other = take("artist").unwrap();
+        drop(first);
+        drop(take("rails").unwrap());
+        drop((second, other));
+        assert!(taken.lock().unwrap().is_empty(), "who has none takes no memory");
+    }
 
     #[test]
     fn only_a_host_is_repeated() {

@@ -256,7 +256,7 @@ fn queue_full() -> ApiError {
 async fn answer(face: &Face, headers: &HeaderMap, outcome: Outcome) -> Result<Response, ApiError> {
     let Outcome { mut job, is_new, is_replayed } = outcome;
     // A preference that cannot be met is ignored, also for want of a place to wait.
-    let wait = wait::preferred(headers).and_then(|seconds| Some((seconds, face.listen().ok()?)));
+    let wait = wait::preferred(headers).and_then(|seconds| Some((seconds, face.listen(&job.owner).ok()?)));
     if let Some((seconds, place)) = &wait {
         job = wait::until(face, job, *seconds, place, |_| false).await?;
     }

@@ -46,7 +46,7 @@ pub(super) async fn status(
             true => etag::matches(&headers, &tag(job)),
             false => tag(job) == seen,
         };
-        job = wait::until(&face, job, seconds, &face.listen()?, |job| !is_known(job)).await?;
+        job = wait::until(&face, job, seconds, &face.listen(&owner.0)?, |job| !is_known(job)).await?;
     }
     let tag = tag(&job);
     let mut response = if etag::matches(&headers, &tag) {

@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use spinelift::key::{Limit, Scopes};
 
+use crate::keys::by;
 use crate::service::{MESH, Service, eventually, request};
 use crate::wire::{Answer, Ask};
 
@@ -137,4 +139,26 @@ async fn those_who_wait_leave_connections_to_others() {
     drop(stream);
     eventually("the place is free again", async || service.get(format!("{MESH}/a/status?wait=1")).await.status == 200)
         .await;
+}
+
+#[tokio::test]
+async fn one_owner_leaves_places_to_the_others() {
+    let service = Service::without_workers(|config| config.http.max_connections = 8).await;
+    for name in ["rails", "artist"] {
+        service.add_key(name, Scopes::ALL, Limit::Usual).await;
+        let submit = Ask::post(format!("{MESH}/generate")).json(&request("a"));
+        service.send(by(name, submit)).await.expect(202);
+    }
+    // Four places in all, two for each.
+    let mut streams = Vec::new();
+    for _ in 0..2 {
+        let mut stream = by("rails", Ask::get(path())).open(service.address).await;
+        stream.line().await;
+        streams.push(stream);
+    }
+    let wait = || Ask::get(format!("{MESH}/a/status?wait=1"));
+    service.send(by("rails", wait())).await.refused(503, "OVERLOADED");
+    service.send(by("artist", wait())).await.expect(200);
+    drop(streams.pop());
+    eventually("it is free again", async || service.send(by("rails", wait())).await.status == 200).await;
 }
