@@ -66,6 +66,17 @@ enum Hold {
     Slow(u64),
 }
 
+impl State {
+    /// For a connection that has lost its place it is too late to wait for anything else.
+    fn wait(&mut self, waits: Waits) -> bool {
+        let has_place = !matches!(self.waits, Waits::Nothing);
+        if has_place {
+            self.waits = waits;
+        }
+        has_place
+    }
+}
+
 impl Place {
     fn new(is_seated: bool) -> Self {
         let waits = Waits::ForHeader { since: Instant::now() };
@@ -81,16 +92,20 @@ impl Place {
         self.lost.notified().await;
     }
 
-    /// A request has come.
-    pub(super) fn begin(&self) {
-        self.with(|state| (state.waits, state.has_answer) = (Waits::ForUs, false));
+    /// A request has come; whether it may be worked on. Not if the place is another's by now: its connection is about to
+    /// end, and nobody would hear the answer.
+    pub(super) fn begin(&self) -> bool {
+        self.with(|state| {
+            state.has_answer = false;
+            state.wait(Waits::ForUs)
+        })
     }
 
     /// More of the body is waited for, of which so many bytes have come in the time waited so far.
     pub(super) fn waits_for_body(&self, waited: Duration, received: u64) {
         let now = Instant::now();
         let since = now.checked_sub(waited).unwrap_or(now);
-        self.with(|state| state.waits = Waits::ForBody { since, received });
+        self.with(|state| state.wait(Waits::ForBody { since, received }));
     }
 
     /// More of the body has come, or nobody waits for it any longer.
@@ -106,7 +121,7 @@ impl Place {
     pub(super) fn waits_for_reader(&self) {
         self.with(|state| {
             if !matches!(state.waits, Waits::ForReader { .. }) {
-                state.waits = Waits::ForReader { since: Instant::now(), read: 0 };
+                state.wait(Waits::ForReader { since: Instant::now(), read: 0 });
             }
         });
     }
@@ -124,7 +139,7 @@ impl Place {
     pub(super) fn flushed(&self) {
         self.with(|state| {
             if std::mem::take(&mut state.has_answer) {
-                state.waits = Waits::ForHeader { since: Instant::now() };
+                state.wait(Waits::ForHeader { since: Instant::now() });
             } else if let Waits::ForReader { .. } = state.waits {
                 state.waits = Waits::ForUs;
             }
@@ -301,5 +316,27 @@ impl HttpBody for Answering {
 impl Drop for Answering {
     fn drop(&mut self) {
         self.place.with(|state| state.has_answer = true);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_that_comes_when_the_place_is_anothers_is_not_begun() {
+        let place = Place::new(true);
+        assert!(place.begin());
+        assert!(!place.give_up(), "it is being worked on");
+        place.with(|state| state.has_answer = true);
+        place.flushed();
+        assert!(place.give_up());
+        assert!(!place.begin());
+        // Nor when what was before it ends meanwhile.
+        place.waits_for_reader();
+        place.waits_for_body(Duration::ZERO, 1);
+        place.with(|state| state.has_answer = true);
+        place.flushed();
+        assert!(!place.begin() && place.hold(Instant::now() + JUDGED_AFTER).is_none());
     }
 }

@@ -188,8 +188,10 @@ impl Connection {
         });
         let mut connection = pin!(http.serve_connection(TokioIo::new(socket), service));
         let ended = tokio::select! {
-            ended = connection.as_mut() => ended,
+            // First, or a request whose bytes are there would still be begun.
+            biased;
             () = place.lost() => return,
+            ended = connection.as_mut() => ended,
             _ = stopping.changed() => {
                 connection.as_mut().graceful_shutdown();
                 connection.await
@@ -216,7 +218,11 @@ impl Connection {
     async fn answer(self, mut request: Request<Incoming>, unread: UnreadBody) -> Response {
         unread.begin_anew();
         let Ticket { place, .. } = &*self.ticket;
-        place.begin();
+        if !place.begin() {
+            // Nobody reads it.
+            unread.leave();
+            return (self.server.busy)();
+        }
         match self.ticket.take_seat() {
             Seat::Taken => {}
             Seat::TakenOver => self.server.metrics.rejected("slow"),
