@@ -113,11 +113,11 @@ impl App {
 
 /// Refuses what is open to strangers only because its operator has not thought of keys.
 fn expect_guarded(config: &Config, keys: &Keyring) -> Result<(), OpenError> {
-    if keys.is_on() || config.dev {
+    if keys.is_on() {
         return Ok(());
     }
     let host = &config.http.host;
-    if !config.is_loopback() && !config.access.insecure {
+    if !config.dev && !config.is_loopback() && !config.access.insecure {
         return Err(OpenError::Unguarded(format!(
             "HOST: {host:?} can be reached by others, and without API keys anybody may use the service; add a key with \
              `spinelift keys add NAME`, set API_KEYS, or say --insecure if something in front of it keeps strangers out"
