@@ -238,7 +238,8 @@ impl Keyring {
             key.is_gone.store(!stays, Ordering::Relaxed);
         }
         let live = Live {
-            are_on: known.are_on || !stored.is_empty(),
+            // Keys that cannot be read open nothing, nor the service.
+            are_on: known.are_on || !stored.is_empty() || store.has_keys().await?,
             keys: of_database.into_iter().chain(self.of_settings.iter().cloned()).collect(),
         };
         *self.live.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(live);
@@ -339,6 +340,10 @@ mod tests {
                 return Err(StoreError::Closed);
             }
             Ok(keys.clone())
+        }
+
+        async fn has_keys(&self) -> Result<bool> {
+            Ok(!self.0.lock().unwrap().is_empty())
         }
 
         async fn revoke_keys(&self, ids: &[KeyId]) -> Result<u64> {

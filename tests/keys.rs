@@ -184,6 +184,13 @@ fn a_keys_rate_and_scopes_hold() {
 #[test]
 fn what_is_wrong_is_said() {
     let folder = TempDir::new().unwrap();
+    // Nothing is made only to be looked at.
+    for arguments in [&["list"][..], &["revoke", "app"]] {
+        let (status, out, said) = keys(&folder, arguments);
+        assert!(status == 1 && out.is_empty() && said.contains("DATABASE_URL"), "{arguments:?}: {status} {said}");
+    }
+    assert!(fs::read_dir(folder.path()).unwrap().next().is_none());
+    added(&folder, &["other"]);
     for (arguments, hint) in [
         (&["add", "a b"][..], "digits"),
         (&["add", "12"], "digits alone"),
@@ -210,8 +217,11 @@ fn the_file_of_settings_names_the_database_and_its_own_keys_are_told_of() {
     let folder = TempDir::new().unwrap();
     let env = "DATABASE_URL=sqlite:elsewhere/jobs.db\nAPI_KEYS=rails:0123456789abcdef0123\n";
     fs::write(folder.path().join(".env"), env).unwrap();
-    added(&folder, &["rails"]);
+    let (_, _, said) = keys(&folder, &["add", "rails"]);
+    assert!(said.contains("elsewhere/jobs.db, which is new"), "{said}");
     assert!(folder.path().join("elsewhere/jobs.db").is_file());
+    let (_, _, said) = keys(&folder, &["add", "artist"]);
+    assert!(said.contains("elsewhere/jobs.db: scopes"), "{said}");
     let (_, out, said) = keys(&folder, &["list"]);
     assert!(out.contains("rails") && said.contains("1 in the setting API_KEYS"), "{said}");
     let said = keys(&folder, &["revoke", "rails"]).2;

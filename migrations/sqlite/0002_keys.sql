@@ -10,8 +10,8 @@ CREATE TABLE api_keys (
     name            TEXT    NOT NULL,
     digest          BLOB    NOT NULL UNIQUE CHECK (length(digest) = 32),
     scopes          TEXT    NOT NULL, -- words with commas; one that is not known gives no right
-    rate_requests   INTEGER CHECK (rate_requests >= 0), -- null: the settings' rate; 0: no limit
-    rate_window_s   INTEGER CHECK (rate_window_s >= 1),
+    rate_requests   INTEGER CHECK (rate_requests BETWEEN 0 AND 1000000), -- null: the settings' rate; 0: no limit
+    rate_window_s   INTEGER CHECK (rate_window_s BETWEEN 1 AND 86400),
     created_at_ms   INTEGER NOT NULL,
     last_used_at_ms INTEGER,          -- to the hour
     revoked_at_ms   INTEGER,

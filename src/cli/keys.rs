@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, anyhow};
@@ -18,8 +19,8 @@ use super::{EXIT_FAILED, Usage, say, settings};
 
 /// Add, list and revoke API keys
 ///
-/// They are kept in the database that DATABASE_URL names, in the environment or in `.env` in this folder, and made with
-/// it if need be. A service that runs hears of each change within two seconds. Once there is a key, every caller needs
+/// They are kept in the database that DATABASE_URL names, in the environment or in `.env` in this folder; `add` makes it
+/// if need be. A service that runs hears of each change within two seconds. Once there is a key, every caller needs
 /// one, also when all of them are revoked. Keys of the setting API_KEYS hold beside them.
 ///
 /// Examples:
@@ -104,9 +105,14 @@ fn expect_name(name: &str) -> Result<(), Usage> {
 }
 
 async fn apply(config: &Config, what: &What) -> anyhow::Result<()> {
-    let file = KeyFile::open(&config.database.path()).await?;
+    let path = config.database.path();
+    let is_new = !path.exists();
+    let file = match what {
+        What::Add(_) => KeyFile::open(&path).await?,
+        What::List | What::Revoke { .. } => KeyFile::open_as_it_is(&path).await?,
+    };
     let done = match what {
-        What::Add(args) => add(&file, args).await,
+        What::Add(args) => add(&file, args, &path, is_new).await,
         What::List => list(&file, config).await,
         What::Revoke { which } => revoke(&file, config, which).await,
     };
@@ -115,7 +121,7 @@ async fn apply(config: &Config, what: &What) -> anyhow::Result<()> {
     Ok(closed?)
 }
 
-async fn add(file: &KeyFile, args: &AddArgs) -> anyhow::Result<()> {
+async fn add(file: &KeyFile, args: &AddArgs, path: &Path, is_new: bool) -> anyhow::Result<()> {
     let mut random = [0; SECRET_BYTES];
     getrandom::fill(&mut random).map_err(|error| anyhow!("the system gives no random bytes: {error}"))?;
     let secret = secret_of(&random);
@@ -129,11 +135,13 @@ async fn add(file: &KeyFile, args: &AddArgs) -> anyhow::Result<()> {
         return Err(anyhow!("the secret could not be written, and the key is revoked: {error}"));
     }
     say(format_args!(
-        "key {} of {} is added: scopes {scopes}, rate {limit}\n  Its secret is on standard output, and kept nowhere: \
+        "key {} of {} is added to {}{}: scopes {scopes}, rate {limit}\n  Its secret is on standard output, and kept nowhere: \
          whoever lost it adds another key.\n  Callers send it as `Authorization: Bearer SECRET`. A service that runs \
          takes it within {} s.",
         id.0,
         args.name,
+        std::path::absolute(path).as_deref().unwrap_or(path).display(),
+        if is_new { ", which is new; a service that runs already reads another" } else { "" },
         LOOK_AGAIN.as_secs()
     ));
     Ok(())

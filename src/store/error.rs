@@ -11,6 +11,11 @@ pub enum StoreError {
     /// Another process has the database file.
     #[error("another process uses the database {0}; stop it, or give this one a DATABASE_URL of its own")]
     InUse(String),
+    /// The tables are not those of this version, and this is not the one to change them.
+    #[error(
+        "the database {0} was written by an older version; restart the service with this version first, which brings it up to date"
+    )]
+    Outdated(String),
     /// The database refused, failed or could not be reached.
     #[error("the database failed: {0}")]
     Database(#[from] sqlx::Error),

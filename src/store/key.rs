@@ -49,8 +49,11 @@ pub trait KeyStore: Send + Sync + 'static {
     /// Keeps a key.
     async fn add_key(&self, key: NewKey) -> Result<KeyId>;
 
-    /// Every key that there was, revoked ones too, the oldest first.
+    /// Every key that there was, revoked ones too, the oldest first. Without those that cannot be read.
     async fn keys(&self) -> Result<Vec<StoredKey>>;
+
+    /// Whether there was any, also if it cannot be read.
+    async fn has_keys(&self) -> Result<bool>;
 
     /// Revokes keys for good. Leaves those alone that are revoked or unknown; how many were not.
     async fn revoke_keys(&self, keys: &[KeyId]) -> Result<u64>;

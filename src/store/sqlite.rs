@@ -23,12 +23,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqliteConnection, SqlitePool};
 use tokio::runtime::Handle;
 
 pub use self::keys::KeyFile;
-use self::lock::InstanceLock;
+use self::lock::{BETWEEN_TRIES, InstanceLock, make_file};
 use self::writer::{Sender, Writer};
 use super::{
     Attempt, BatchCounts, Beat, Cancel, Claim, Delivery, DeliveryOutcome, DeliveryRecord, DeliveryToken, Filter, Held,
@@ -53,9 +54,10 @@ const LONGEST_IDLE_LOG: &str = "67108864";
 /// The writer's cache, negative for KiB: 16 MiB hold the pages that a queue at its limit works on.
 const WRITER_CACHE: &str = "-16384";
 
-/// How often a file is opened that another may be making, and the pause between.
+/// How often a file is opened that another may be looking at.
 const OPENING_TRIES: u32 = 5;
-const BETWEEN_TRIES: Duration = Duration::from_millis(50);
+
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// SQLite's code for a file that is no database.
 const NOT_A_DATABASE: &str = "26";
@@ -104,7 +106,8 @@ impl SqliteStore {
         let (file, to_open, runtime) = (path.clone(), writing.clone(), Handle::current());
         // Locking blocks, and the future of a migration cannot move between threads.
         let opening = tokio::task::spawn_blocking(move || {
-            let lock = InstanceLock::take(&file)?;
+            let lock = InstanceLock::take_patiently(&file)?;
+            make_file(&file);
             Ok::<_, StoreError>((lock, runtime.block_on(open_database(&to_open, &file))?))
         });
         let (lock, db) = opening.await.map_err(|error| StoreError::File(io::Error::other(error)))??;
@@ -120,14 +123,17 @@ impl SqliteStore {
 }
 
 fn connect_options(path: &Path, durability: Durability) -> SqliteConnectOptions {
+    open_options(path, durability).create_if_missing(true).journal_mode(SqliteJournalMode::Wal)
+}
+
+/// For a file that is there and stays as it is.
+fn open_options(path: &Path, durability: Durability) -> SqliteConnectOptions {
     let synchronous = match durability {
         Durability::Power => SqliteSynchronous::Full,
         Durability::Process => SqliteSynchronous::Normal,
     };
     SqliteConnectOptions::new()
         .filename(path)
-        .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
         .synchronous(synchronous)
         .foreign_keys(true)
         .busy_timeout(BUSY_TIMEOUT)
@@ -136,10 +142,35 @@ fn connect_options(path: &Path, durability: Durability) -> SqliteConnectOptions 
         .disable_statement_logging()
 }
 
-/// Opens the file for writing and brings it up to date.
+/// Opens the file for writing if it is there and up to date, and leaves it alone otherwise: a service of another version
+/// may be at work on it.
+async fn open_current(path: &Path) -> Result<Option<SqliteConnection>> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let refused = |error| unusable(error, path);
+    let mut db = open_options(path, Durability::Power).connect().await.map_err(refused)?;
+    let made = "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = '_sqlx_migrations')";
+    let is_made: bool = sqlx::query_scalar(made).fetch_one(&mut db).await.map_err(refused)?;
+    let applied: Vec<i64> = if is_made {
+        let versions = "SELECT version FROM _sqlx_migrations WHERE success";
+        sqlx::query_scalar(versions).fetch_all(&mut db).await.map_err(refused)?
+    } else {
+        Vec::new()
+    };
+    if let Some(newer) = applied.iter().find(|version| !MIGRATIONS.version_exists(**version)) {
+        return Err(MigrateError::VersionMissing(*newer).into());
+    }
+    if MIGRATIONS.iter().all(|migration| applied.contains(&migration.version)) {
+        return Ok(Some(db));
+    }
+    db.close().await?;
+    Ok(None)
+}
+
+/// Opens the file for writing, makes it and brings it up to date if need be. Only for who has the lock.
 ///
-/// Two may do so at once, as keys are added beside a service that starts. One of them then finds the file busy or a table
-/// made already, and at another look that all is done.
+/// Others may look at the file, so that it is busy for a moment.
 async fn open_database(connect: &SqliteConnectOptions, path: &Path) -> Result<SqliteConnection> {
     let mut opened = try_database(connect, path).await;
     for _ in 1..OPENING_TRIES {
@@ -154,7 +185,7 @@ async fn open_database(connect: &SqliteConnectOptions, path: &Path) -> Result<Sq
 
 async fn try_database(connect: &SqliteConnectOptions, path: &Path) -> Result<SqliteConnection> {
     let mut db = connect.connect().await.map_err(|error| unusable(error, path))?;
-    if let Err(error) = sqlx::migrate!("migrations/sqlite").run(&mut db).await {
+    if let Err(error) = MIGRATIONS.run(&mut db).await {
         drop(db.close().await);
         return Err(error.into());
     }
@@ -193,6 +224,10 @@ impl KeyStore for SqliteStore {
 
     async fn keys(&self) -> Result<Vec<StoredKey>> {
         read(keys::all(&self.readers).await)
+    }
+
+    async fn has_keys(&self) -> Result<bool> {
+        read(keys::any(&self.readers).await)
     }
 
     async fn revoke_keys(&self, keys: &[KeyId]) -> Result<u64> {

@@ -209,3 +209,91 @@ async fn a_key_file_refuses_what_a_store_refuses() {
     let error = KeyFile::open(&path.join("jobs.db")).await.err().unwrap();
     assert!(error.to_string().contains("the folder of"), "{error}");
 }
+
+async fn raw(path: &std::path::Path) -> sqlx::SqliteConnection {
+    let connect = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
+    sqlx::ConnectOptions::connect(&connect).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_key_file_changes_no_tables_under_a_service() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = options(folder.path().join("jobs.db"));
+    let service = SqliteStore::open(options.clone()).await.unwrap();
+    let mut db = raw(&options.path).await;
+    // As the version before had it.
+    for back in ["DROP TABLE api_keys", "DELETE FROM _sqlx_migrations WHERE version >= 2"] {
+        sqlx::query(back).execute(&mut db).await.unwrap();
+    }
+    sqlx::query("CREATE INDEX deliveries_progress ON jobs (id)").execute(&mut db).await.unwrap();
+    for refused in [KeyFile::open(&options.path).await, KeyFile::open_as_it_is(&options.path).await] {
+        let error = refused.err().unwrap();
+        assert!(matches!(error, StoreError::Outdated(_)) && error.to_string().contains("restart"), "{error}");
+    }
+    service.close().await;
+    assert!(matches!(KeyFile::open_as_it_is(&options.path).await, Err(StoreError::Outdated(_))));
+    let tables = "SELECT count(*) FROM sqlite_master WHERE name = 'api_keys'";
+    assert_eq!(sqlx::query_scalar::<_, i64>(tables).fetch_one(&mut db).await.unwrap(), 0, "nothing was changed");
+    // Nobody is at work on it now.
+    KeyFile::open(&options.path).await.unwrap().add_key(new_key("1")).await.unwrap();
+    assert_eq!(KeyFile::open_as_it_is(&options.path).await.unwrap().keys().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn looking_at_keys_makes_no_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = KeyFile::open_as_it_is(&folder.path().join("a/jobs.db")).await.err().unwrap();
+    assert!(error.to_string().contains("DATABASE_URL"), "{error}");
+    assert!(std::fs::read_dir(folder.path()).unwrap().next().is_none());
+}
+
+#[tokio::test]
+async fn a_key_that_cannot_be_read_opens_nothing_and_closes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = options(folder.path().join("jobs.db"));
+    let store = SqliteStore::open(options.clone()).await.unwrap();
+    let bad = store.add_key(new_key("bad")).await.unwrap();
+    let mut db = raw(&options.path).await;
+    let spoil = "UPDATE api_keys SET rate_requests = 5000000000, rate_window_s = 60";
+    assert!(sqlx::query(spoil).execute(&mut db).await.is_err(), "no rate is kept that cannot be read");
+    assert!(
+        sqlx::query("UPDATE api_keys SET rate_requests = 1, rate_window_s = 86401").execute(&mut db).await.is_err()
+    );
+    sqlx::query("PRAGMA ignore_check_constraints = ON").execute(&mut db).await.unwrap();
+    sqlx::query(spoil).execute(&mut db).await.unwrap();
+    let keys = spinelift::keyring::Keyring::new(&spinelift::config::Access::default());
+    keys.refresh(&*store).await.unwrap();
+    assert!(keys.is_on() && keys.find("bad").is_none());
+    let good = store.add_key(new_key("good")).await.unwrap();
+    keys.refresh(&*store).await.unwrap();
+    assert!(good > bad && keys.find("good").is_some());
+    store.revoke_keys(&[good]).await.unwrap();
+    keys.refresh(&*store).await.unwrap();
+    assert!(keys.is_on() && keys.find("good").is_none());
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn what_is_made_is_its_users_alone_and_what_was_there_stays() {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let folder = tempfile::tempdir().unwrap();
+    for made_by_store in [true, false] {
+        let path = folder.path().join(format!("{made_by_store}/data/jobs.db"));
+        if made_by_store {
+            let store = SqliteStore::open(options(path.clone())).await.unwrap();
+            created(&*store, new_job("a")).await;
+            assert_eq!(mode(&path.with_extension("db-wal")), 0o600);
+            store.close().await;
+        } else {
+            KeyFile::open(&path).await.unwrap().close().await.unwrap();
+        }
+        let lock = path.with_extension("db.lock");
+        assert_eq!([mode(path.parent().unwrap()), mode(&path), mode(&lock)], [0o700, 0o600, 0o600]);
+        for (kept, rights) in [(path.parent().unwrap(), 0o755), (path.as_path(), 0o644)] {
+            std::fs::set_permissions(kept, std::fs::Permissions::from_mode(rights)).unwrap();
+        }
+        SqliteStore::open(options(path.clone())).await.unwrap().close().await;
+        assert_eq!([mode(path.parent().unwrap()), mode(&path)], [0o755, 0o644]);
+    }
+}

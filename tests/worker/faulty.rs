@@ -51,6 +51,9 @@ impl KeyStore for Faulty {
     async fn keys(&self) -> Result<Vec<StoredKey>> {
         self.inner.keys().await
     }
+    async fn has_keys(&self) -> Result<bool> {
+        self.inner.has_keys().await
+    }
     async fn revoke_keys(&self, keys: &[KeyId]) -> Result<u64> {
         self.inner.revoke_keys(keys).await
     }

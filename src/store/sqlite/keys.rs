@@ -1,5 +1,6 @@
 //! API keys: beside a running service too, whose lock is not needed to change them.
 
+use std::io;
 use std::path::Path;
 
 use async_trait::async_trait;
@@ -7,10 +8,10 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection, Row, SqliteConnection, SqliteExecutor};
 use tokio::sync::Mutex;
 
-use super::lock::make_folder;
+use super::lock::{BETWEEN_TRIES, InstanceLock, TRIES, make_file};
 use super::rows::{self, now};
 use super::writer::{Command, Work};
-use super::{Durability, connect_options, open_database};
+use super::{Durability, connect_options, open_current, open_database};
 use crate::key::{Digest, Limit, Rate, Scopes};
 use crate::store::{KeyId, KeyStore, NewKey, Result, StoreError, StoredKey};
 
@@ -20,15 +21,49 @@ use crate::store::{KeyId, KeyStore, NewKey, Result, StoreError, StoredKey};
 pub struct KeyFile(Mutex<SqliteConnection>);
 
 impl KeyFile {
-    /// Makes the file if need be, and brings it up to date.
+    /// Makes the file or brings it up to date if need be, unless a service has it: its tables are not changed under it.
     ///
     /// # Errors
-    /// [`StoreError::File`] if the folder or file cannot be used; [`StoreError::Migration`] if a newer version of this
-    /// program has written it.
+    /// [`StoreError::File`] if the folder or file cannot be used; [`StoreError::Outdated`] if a service of an older version
+    /// has it; [`StoreError::Migration`] if a newer version of this program has written it.
     pub async fn open(path: &Path) -> Result<Self> {
-        make_folder(path)?;
-        let db = open_database(&connect_options(path, Durability::Power), path).await?;
-        Ok(Self(Mutex::new(db)))
+        for _ in 0..TRIES {
+            if let Some(db) = open_current(path).await? {
+                return Ok(Self(Mutex::new(db)));
+            }
+            match InstanceLock::take(path) {
+                Ok(_lock) => {
+                    make_file(path);
+                    let db = open_database(&connect_options(path, Durability::Power), path).await?;
+                    return Ok(Self(Mutex::new(db)));
+                }
+                // It may be starting, and about to do the same.
+                Err(StoreError::InUse(_)) => tokio::time::sleep(BETWEEN_TRIES).await,
+                Err(error) => return Err(error),
+            }
+        }
+        Err(outdated(path))
+    }
+
+    /// Opens the file as it is: neither makes it nor changes its tables.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and [`StoreError::File`] if it is not there, [`StoreError::Outdated`] if it would have to be
+    /// brought up to date.
+    pub async fn open_as_it_is(path: &Path) -> Result<Self> {
+        let absent = || {
+            let shown = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+            let message = format!(
+                "there is none at {}; run this in the service's folder, or with its DATABASE_URL",
+                shown.display()
+            );
+            StoreError::File(io::Error::new(io::ErrorKind::NotFound, message))
+        };
+        match open_current(path).await? {
+            Some(db) => Ok(Self(Mutex::new(db))),
+            None if path.exists() => Err(outdated(path)),
+            None => Err(absent()),
+        }
     }
 
     /// Lets go of the file.
@@ -40,6 +75,10 @@ impl KeyFile {
     }
 }
 
+fn outdated(path: &Path) -> StoreError {
+    StoreError::Outdated(path.display().to_string())
+}
+
 #[async_trait]
 impl KeyStore for KeyFile {
     async fn add_key(&self, key: NewKey) -> Result<KeyId> {
@@ -48,6 +87,10 @@ impl KeyStore for KeyFile {
 
     async fn keys(&self) -> Result<Vec<StoredKey>> {
         all(&mut *self.0.lock().await).await
+    }
+
+    async fn has_keys(&self) -> Result<bool> {
+        any(&mut *self.0.lock().await).await
     }
 
     async fn revoke_keys(&self, keys: &[KeyId]) -> Result<u64> {
@@ -81,11 +124,24 @@ async fn add(db: impl SqliteExecutor<'_>, key: &NewKey) -> Result<KeyId> {
     Ok(KeyId(query.fetch_one(db).await?))
 }
 
-/// Every key. The table is as long as the list of those who may call, and is read as a whole.
+/// Every key that can be read. The table is as long as the list of those who may call, and is read as a whole. A row that
+/// cannot be read opens nothing, and is in no other's way: those must stay revocable.
 pub(super) async fn all(db: impl SqliteExecutor<'_>) -> Result<Vec<StoredKey>> {
     let sql = "SELECT id, name, digest, scopes, rate_requests, rate_window_s, created_at_ms, last_used_at_ms, \
                revoked_at_ms FROM api_keys ORDER BY id";
-    sqlx::query(sql).fetch_all(db).await?.iter().map(key).collect()
+    let readable = |row: &SqliteRow| {
+        let unreadable = |error: &StoreError| {
+            let id: i64 = row.try_get("id").unwrap_or_default();
+            tracing::error!(id, %error, "an API key cannot be read, and opens nothing; delete its row");
+        };
+        key(row).inspect_err(unreadable).ok()
+    };
+    Ok(sqlx::query(sql).fetch_all(db).await?.iter().filter_map(readable).collect())
+}
+
+/// Whether there is a row at all, readable or not.
+pub(super) async fn any(db: impl SqliteExecutor<'_>) -> Result<bool> {
+    Ok(sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM api_keys)").fetch_one(db).await?)
 }
 
 fn key(row: &SqliteRow) -> Result<StoredKey> {
