@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use spinelift::app::{App, OpenError};
-use spinelift::config::{Config, CorsOrigins};
+use spinelift::config::{ApiKey, Config, CorsOrigins};
 use spinelift::key::{Limit, Scopes};
 
 use crate::keys::by;
@@ -101,7 +101,11 @@ async fn what_took_too_long_is_read_too() {
 
 #[tokio::test]
 async fn any_page_may_call_where_keys_keep_strangers_out() {
-    let service = Service::without_workers(|config| config.access.cors_origins = CorsOrigins::Any).await;
+    let service = Service::without_workers(|config| {
+        config.access.cors_origins = CorsOrigins::Any;
+        config.access.api_keys = vec![ApiKey { name: "rails".into(), secret: "rails-secret".into() }];
+    })
+    .await;
     service.add_key("app", Scopes::USUAL, Limit::Usual).await;
     for origin in [APP, "null", "https://evil.example"] {
         assert_eq!(allowed(&service.send(preflight(origin)).await.expect(200)), Some("*"));
@@ -144,11 +148,11 @@ async fn the_whole_world_is_let_in_by_nobodys_accident() {
     };
     let (here, everywhere) = ("127.0.0.1", "0.0.0.0");
     assert!(refused(config(false, everywhere, false, CorsOrigins::Off)).await.contains("--insecure"));
-    for insecure in [false, true] {
-        assert!(refused(config(false, here, insecure, CorsOrigins::Any)).await.contains("every page"));
+    for (dev, insecure) in [(false, false), (false, true), (true, false)] {
+        assert!(refused(config(dev, here, insecure, CorsOrigins::Any)).await.contains("every page"));
     }
     assert!(std::fs::read_dir(folder.path()).unwrap().next().is_none(), "nothing was made");
-    for fine in [config(true, here, false, CorsOrigins::Any), config(false, everywhere, true, CorsOrigins::Off)] {
+    for fine in [config(true, here, false, CorsOrigins::Off), config(false, everywhere, true, CorsOrigins::Off)] {
         App::open(fine).await.unwrap().store.close().await;
     }
     // The file is there now, and without a key.
