@@ -106,6 +106,7 @@ const CRATES_BEYOND_THE_ENGINE: &[&str] = &[
     "ipnet",
     "object_store",
     "prometheus_client",
+    "rlimit",
     "rustls",
     "rustls_platform_verifier",
     "sha2",

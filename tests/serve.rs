@@ -10,7 +10,7 @@ mod secrets;
 
 use std::fs;
 use std::net::TcpListener;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use running::Running;
@@ -40,6 +40,25 @@ fn the_first_start_makes_everything_and_says_where_it_is() {
     service.signal("-TERM");
     let (status, said) = service.ended();
     assert_eq!(status, 0, "{said}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_limit_of_open_files_is_raised_to_the_hard_one() {
+    let folder = TempDir::new().unwrap();
+    let mut limited = Command::new("sh");
+    limited.args([
+        "-c",
+        "echo $$ > pid; ulimit -Hn 2000; ulimit -Sn 256; exec \"$0\" serve --dev --port 0",
+        env!("CARGO_BIN_EXE_spinelift"),
+    ]);
+    limited.current_dir(folder.path()).env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut service = Running::start(limited);
+    let pid = fs::read_to_string(folder.path().join("pid")).unwrap();
+    let limits = fs::read_to_string(format!("/proc/{}/limits", pid.trim())).unwrap();
+    let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    assert_eq!(line.split_whitespace().skip(3).take(2).collect::<Vec<_>>(), ["2000", "2000"], "{line}");
+    service.wait_for("warning: at most 2000 files may be open");
 }
 
 #[test]

@@ -141,6 +141,7 @@ every_database! {
         after_a_slow_answer_only_the_newest_is_told,
         the_end_does_not_wait_long_for_what_came_before_it,
         an_end_long_due_goes_before_its_progress_which_is_then_dropped,
+        an_end_long_due_is_not_claimed_with_its_progress,
         callbacks_are_listed_with_their_attempts,
         a_callback_is_sent_again_with_its_schedule_from_the_start,
         what_is_in_flight_or_passed_over_is_not_sent_again,

@@ -33,7 +33,7 @@ use chrono::Utc;
 use faulty::Faulty;
 use hostile::{Act, Hostile, answer};
 use serde_json::Value;
-use spinelift::job::{FailureCode, JobState};
+use spinelift::job::{FailureCode, JobId, JobState};
 use spinelift::signature::{Secret, verify};
 use spinelift::store::{Cancel, DeliveryState, LEASE};
 use world::{PATIENCE, World, fetched, image, large_image, result, store_of, with_callback};
@@ -516,6 +516,32 @@ async fn receivers_that_hang_hold_up_nobody_else() {
     ends_come(&posts, 10).await;
     assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
     assert!(hanging.connections() <= 4, "{}", hanging.connections());
+}
+
+#[tokio::test]
+async fn ends_that_wait_while_their_receiver_is_down_are_sent_when_it_is_back() {
+    let mut world = World::new().await;
+    let nowhere = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = nowhere.local_addr().unwrap();
+    drop(nowhere);
+    let mut keys = Vec::new();
+    for number in 0..20 {
+        let id = format!("job-{number}");
+        let job = with_callback(fetched(&id, "http://127.0.0.1:9/"), &format!("http://{address}/{number}"));
+        keys.push(world.submit(job).await.key);
+        world.app.store.cancel("", &JobId::parse(&id).unwrap()).await.unwrap();
+    }
+    world.start();
+    world.metric_at_least("spinelift_deliveries_total{outcome=\"retried\"}", 5.0).await;
+    let back = tokio::net::TcpListener::bind(address).await.unwrap();
+    let _server = Hostile::on(back, |_| answer("200 OK", "", b""));
+    nothing_is_owed(&world).await;
+    for key in keys {
+        let end = world.app.store.deliveries(key, u64::MAX, 1).await.unwrap().remove(0);
+        let errors: Vec<_> = end.attempts.iter().filter_map(|past| past.attempt.error.as_deref()).collect();
+        assert!(errors.len() <= 1 && !errors.iter().any(|error| error.starts_with("not sent")), "{errors:?}");
+        assert_eq!(end.state, DeliveryState::Delivered);
+    }
 }
 
 #[tokio::test]

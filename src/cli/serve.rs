@@ -85,9 +85,10 @@ impl ServeArgs {
 pub(super) fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     let config = settings::read(&args.flags())?;
     log::start(&config.log);
+    let open_files = raise_open_files();
     let started = Builder::new_multi_thread().enable_all().build().context("the system gives no threads");
     let ended = started.and_then(|runtime| {
-        let ended = runtime.block_on(serve(config));
+        let ended = runtime.block_on(serve(config, open_files));
         runtime.shutdown_timeout(THREADS_TIMEOUT);
         ended
     });
@@ -101,8 +102,16 @@ pub(super) fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     ))
 }
 
+/// Raises the soft limit of open files, which shells set for programs of long ago, to the hard one; what it is then, if
+/// that is known.
+fn raise_open_files() -> Option<u64> {
+    rlimit::increase_nofile_limit(u64::MAX)
+        .inspect_err(|cause| tracing::warn!(%cause, "the limit of open files stays"))
+        .ok()
+}
+
 /// From the first signal that can come to the last connection that ends.
-async fn serve(config: Config) -> anyhow::Result<()> {
+async fn serve(config: Config, open_files: Option<u64>) -> anyhow::Result<()> {
     let mut signals = Signals::listen().context("cannot listen for signals")?;
     let listener = bind(&config).await?;
     let address = listener.local_addr().context("the listening address is unknown")?;
@@ -121,7 +130,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         let _ = stopped.await;
     }));
     let keys = app.keys.is_on().then(|| app.keys.count());
-    welcome::say(&app.config, keys, address);
+    welcome::say(&app.config, keys, open_files, address);
 
     let signal = tokio::select! {
         signal = signals.next() => signal,

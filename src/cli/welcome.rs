@@ -4,12 +4,16 @@ use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
 
 use spinelift::config::{Config, Durability, LogFormat, Role};
+use spinelift::worker::FILES_FOR_CALLBACKS;
 
 /// One screen on standard error, or one log line where a machine reads them; each warning is a log line of its own there.
 ///
-/// `keys` are those that open the service now; `None` where nobody needs one.
-pub(super) fn say(config: &Config, keys: Option<usize>, address: SocketAddr) {
-    let warnings = warnings(config, keys);
+/// `keys` are those that open the service now; `None` where nobody needs one. `open_files` may be open at a time; `None`
+/// where that is not known.
+pub(super) fn say(config: &Config, keys: Option<usize>, open_files: Option<u64>, address: SocketAddr) {
+    let mut warnings = warnings(config, keys);
+    let few_files = open_files.and_then(|files| few_files(config, files));
+    warnings.extend(few_files.as_deref());
     if !config.unused.is_empty() {
         tracing::info!(settings = config.unused.join(", "), "accepted and not used: the database does the locking");
     }
@@ -53,6 +57,17 @@ fn role(role: Role) -> &'static str {
         Role::Api => "api: takes requests",
         Role::Worker => "worker: does jobs",
     }
+}
+
+/// Said where so few files may be open that connections are refused, or callbacks wait for others.
+fn few_files(config: &Config, open_files: u64) -> Option<String> {
+    let needed = config.http.max_connections.saturating_add(FILES_FOR_CALLBACKS);
+    (open_files < needed as u64).then(|| {
+        format!(
+            "at most {open_files} files may be open, fewer than MAX_CONNECTIONS and {FILES_FOR_CALLBACKS} for callbacks to \
+             slow receivers; let the hard limit be {needed} or more (LimitNOFILE, `ulimit -Hn`)"
+        )
+    })
 }
 
 /// What works, and may surprise.
@@ -107,6 +122,16 @@ mod tests {
         config.http.host = "0.0.0.0".into();
         assert!(warnings(&config, None).iter().any(|warning| warning.contains("--insecure")));
         assert!(warnings(&config, Some(0)).iter().any(|warning| warning.contains("nobody is let in")));
+    }
+
+    #[test]
+    fn too_few_open_files_are_warned_of() {
+        let mut config = Config::default();
+        assert_eq!(few_files(&config, 1024 + 4096), None);
+        let warning = few_files(&config, 1024 + 4095).unwrap();
+        assert!(warning.contains("5119 files") && warning.contains("5120 or more"), "{warning}");
+        config.http.max_connections = 10_000;
+        assert!(few_files(&config, 10_000).is_some());
     }
 
     #[test]

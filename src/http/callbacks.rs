@@ -15,7 +15,7 @@ use super::codes::Code;
 use super::error::ApiError;
 use super::extract::{PathCallback, PathId, Query};
 use super::face::Shared;
-use super::request::Reader;
+use super::request::{Reader, public};
 use crate::job::{FailureCode, JobId, timestamp};
 use crate::store::{DeliveryRecord, DeliveryState, PastAttempt, Redelivery, message_id, message_sequence};
 
@@ -42,7 +42,7 @@ pub(super) struct Callback {
     id: String,
     /// The event's.
     sequence: u64,
-    /// Where it goes.
+    /// Where it goes, without its query: `?...` stands for that, as there may be a token in it.
     #[schema(format = "uri", example = "https://example.com/callbacks/mesh")]
     url: String,
     state: CallbackState,
@@ -97,7 +97,7 @@ impl Callback {
         Self {
             id: message_id(job, record.sequence),
             sequence: record.sequence,
-            url: record.url,
+            url: public(&record.url),
             state: record.state.into(),
             next_attempt_at: record.next_attempt_at_ms.map(timestamp),
             attempts: record.attempts.into_iter().map(CallbackAttempt::from).collect(),

@@ -154,8 +154,8 @@ pub(super) fn mesh_request(source: ImageSource, (parameters, warnings): Paramete
     MeshRequest { source, parameters, warnings }
 }
 
-/// A URL as it is repeated in a message: without its user info and its query, where secrets are.
-fn public(url: &str) -> String {
+/// A URL as it is repeated in an answer: without its user info and its query, where secrets are.
+pub(super) fn public(url: &str) -> String {
     let (rest, query) = url.split_at(url.find(['?', '#']).unwrap_or(url.len()));
     let query = if query.is_empty() { "" } else { "?..." };
     match rest.rsplit_once('@') {

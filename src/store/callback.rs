@@ -139,12 +139,32 @@ pub fn message_sequence(job: &JobId, id: &str) -> Option<u64> {
     (message_id(job, sequence) == id).then_some(sequence)
 }
 
-/// What counts as one receiver: host and port of the URL, or all of a text that is no URL.
+/// What counts as one receiver: host and port of the URL, or all of a text that is no URL. Each owner's apart, so that
+/// nobody can make another's receiver seem down.
 #[must_use]
-pub fn receiver(url: &str) -> String {
+pub fn receiver(owner: &str, url: &str) -> String {
     let parsed = Url::parse(url).ok();
     let host = parsed.as_ref().and_then(|url| Some((url.host_str()?, url.port_or_known_default()?)));
-    host.map_or_else(|| url.to_owned(), |(host, port)| format!("{host}:{port}"))
+    let name = host.map_or_else(
+        || url.to_owned(),
+        // The dot of the root names the same host.
+        |(host, port)| format!("{}:{port}", host.trim_end_matches('.')),
+    );
+    if owner.is_empty() { name } else { format!("{owner}@{name}") }
+}
+
+/// The receivers whose callbacks are asked for, as [`receiver`] names them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum To<'a> {
+    /// Everybody but these.
+    AllBut(&'a [String]),
+    /// These and nobody else.
+    Only(&'a [String]),
+}
+
+impl To<'_> {
+    /// Whoever it is.
+    pub const ANYBODY: To<'static> = To::AllBut(&[]);
 }
 
 /// One attempt to deliver, for the record.
@@ -182,6 +202,21 @@ mod tests {
         {
             assert_eq!(message_sequence(&job, other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn a_receiver_is_a_host_and_port_of_one_owner() {
+        let name = "acme@example.com:443";
+        for url in ["https://example.com/a", "https://example.com./b?c=d", "https://EXAMPLE.com:443"] {
+            assert_eq!(receiver("acme", url), name, "{url}");
+        }
+        for (owner, url) in
+            [("bob", "https://example.com/a"), ("acme", "http://example.com/a"), ("", "https://example.com")]
+        {
+            assert_ne!(receiver(owner, url), name, "{owner} {url}");
+        }
+        assert_eq!(receiver("", "https://example.com./"), "example.com:443");
+        assert_eq!(receiver("acme", "no URL"), "acme@no URL");
     }
 
     #[test]

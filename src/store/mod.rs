@@ -33,7 +33,7 @@ use serde_json::Value;
 
 pub use callback::{
     Attempt, Delivery, DeliveryId, DeliveryOutcome, DeliveryRecord, DeliveryState, DeliveryToken, KEEPS_UP,
-    MOST_ATTEMPTS, PastAttempt, Redelivery, message_id, message_sequence, receiver,
+    MOST_ATTEMPTS, PastAttempt, Redelivery, To, message_id, message_sequence, receiver,
 };
 pub use counts::{BatchCounts, Queue};
 pub use error::{Result, StoreError};
@@ -344,8 +344,9 @@ pub trait Store: KeyStore {
     /// flight at a time, so that a receiver gets them in order. Every event is told while the receiver keeps up: while
     /// none of the job's is owed when it happens, none fails, and none takes longer than [`KEEPS_UP`]. Else only the
     /// newest progress waits. The final event waits for progress no longer than that and what is in flight then, and
-    /// passes over the final event of an earlier run. Those to the receivers in `not_to` are left where they are.
-    async fn claim_deliveries(&self, worker: &str, most: usize, not_to: &[String]) -> Result<Vec<Delivery>>;
+    /// passes over the final event of an earlier run; progress from before is then not claimed with it or after it. Those
+    /// to other receivers than `to` says are left where they are.
+    async fn claim_deliveries(&self, worker: &str, most: usize, to: To<'_>) -> Result<Vec<Delivery>>;
 
     /// Records an attempt to deliver, and what follows from it.
     async fn delivered(&self, token: DeliveryToken, attempt: Attempt, outcome: DeliveryOutcome) -> Result<Held>;
@@ -361,8 +362,8 @@ pub trait Store: KeyStore {
     async fn redeliver(&self, job: JobKey, sequence: u64) -> Result<Redelivery>;
 
     /// When the next callback can be claimed, if one is owed: one that is being sent counts with the end of its lease, one
-    /// to a receiver named in `not_to` does not count.
-    async fn next_delivery(&self, not_to: &[String]) -> Result<Option<Duration>>;
+    /// to another receiver than `to` says does not count.
+    async fn next_delivery(&self, to: To<'_>) -> Result<Option<Duration>>;
 
     /// Deletes some of what has been kept long enough: how many jobs and cached results. 0 means that nothing is left to
     /// do. A job whose callbacks are still owed is kept.

@@ -9,7 +9,7 @@ use chrono::Utc;
 use futures_util::FutureExt;
 use tokio::task::JoinSet;
 
-use super::receivers::{Receivers, Unsent};
+use super::receivers::{Heard, Receivers, Unsent};
 use super::shift::{Phase, Shift};
 use super::slots::{self, SendId};
 use crate::crash_point;
@@ -21,9 +21,6 @@ use crate::store::{Attempt, Delivery, DeliveryOutcome, Held, message_id};
 
 /// Callbacks that are claimed at a time.
 const CLAIMED_AT_ONCE: usize = 64;
-
-/// Callbacks held here at most that wait for their turn, all receivers together.
-const WAITING: usize = 1024;
 
 /// How long a receiver may take over a final event.
 const FINAL_TIMEOUT: Duration = Duration::from_secs(15);
@@ -44,14 +41,18 @@ const REST: u32 = 2;
 /// How long to wait after the store failed.
 const AFTER_ERROR: Duration = Duration::from_secs(1);
 
+/// For how long an end is owed to a receiver that is down without an attempt counting that is not made: longer than the
+/// whole schedule. Then it does, so that what is owed ends some day however much there is.
+const OWED: Duration = Duration::from_secs(4 * 86_400);
+
 /// What the record says of an attempt that was not made.
 const NOT_SENT: &str = "not sent: the receiver does not answer";
 
-/// An attempt that ended: whose, and whether anything was answered.
+/// An attempt that ended: whose, and what it told of its receiver.
 struct Sent {
     id: SendId,
     host: String,
-    answered: bool,
+    heard: Heard,
 }
 
 /// Sends what is due until everything ends, then waits for what is being sent.
@@ -62,19 +63,26 @@ pub(super) async fn run(shift: Arc<Shift>) {
     let mut receivers = Receivers::within(slots::most_open_files());
     let mut sending = JoinSet::new();
     let (mut look_at, mut rest_until, mut tidy_at) = (Instant::now(), Instant::now(), Instant::now());
+    let mut were_crowded = false;
     loop {
         let mut unsent = Unsent::default();
         while let Some((id, delivery)) = receivers.next(Instant::now()) {
             sending.spawn(deliver_contained(Arc::clone(&shift), id, delivery));
         }
+        let are_crowded = receivers.are_crowded();
+        if were_crowded && !are_crowded {
+            // Strangers were not asked for, and no signal tells that there is room for them.
+            look_at = Instant::now();
+        }
+        were_crowded = are_crowded;
         tokio::select! {
             biased;
             () = shift.until(Phase::Closing) => break,
-            Some(sent) = sending.join_next() => if let Ok(Sent { id, host, answered }) = sent {
-                receivers.done(id, &host, answered, &mut unsent);
+            Some(sent) = sending.join_next() => if let Ok(Sent { id, host, heard }) = sent {
+                receivers.done(id, &host, heard, &mut unsent);
             },
             () = room(receivers.room_at()) => {}
-            () = due(&shift, rest_until, look_at), if receivers.waiting() < WAITING => {
+            () = due(&shift, rest_until, look_at), if receivers.have_room() => {
                 let began = Instant::now();
                 let wait = claim(&shift, &mut receivers, &mut unsent).await;
                 look_at = Instant::now() + wait;
@@ -119,8 +127,9 @@ async fn due(shift: &Shift, rest_until: Instant, look_at: Instant) {
 
 /// Takes in what is due; how long to wait before asking again.
 async fn claim(shift: &Shift, receivers: &mut Receivers, unsent: &mut Unsent) -> Duration {
-    let (claimed_at, not_to) = (Instant::now(), receivers.without_turn());
-    let deliveries = match shift.app.store.claim_deliveries(&shift.name, CLAIMED_AT_ONCE, &not_to).await {
+    let claimed_at = Instant::now();
+    let wanted = receivers.wanted(claimed_at);
+    let deliveries = match shift.app.store.claim_deliveries(&shift.name, CLAIMED_AT_ONCE, wanted.to()).await {
         Ok(deliveries) => deliveries,
         Err(cause) => {
             tracing::warn!(%cause, "cannot claim callbacks; trying again");
@@ -135,7 +144,7 @@ async fn claim(shift: &Shift, receivers: &mut Receivers, unsent: &mut Unsent) ->
         return Duration::ZERO;
     }
     // An attempt that ends is signalled, and gives its receiver a turn.
-    match shift.app.store.next_delivery(&receivers.without_turn()).await {
+    match shift.app.store.next_delivery(receivers.wanted(Instant::now()).to()).await {
         Ok(next) => next.unwrap_or(LOOK).min(LOOK),
         Err(cause) => {
             tracing::warn!(%cause, "cannot see when the next callback is due; trying again");
@@ -148,7 +157,10 @@ async fn claim(shift: &Shift, receivers: &mut Receivers, unsent: &mut Unsent) ->
 /// by itself.
 async fn give_back(shift: &Arc<Shift>, unsent: Unsent) {
     let mut writes = JoinSet::new();
-    for delivery in unsent.put_off {
+    let now_ms = Utc::now().timestamp_millis();
+    let (failed, waits): (Vec<_>, Vec<_>) =
+        unsent.down.into_iter().partition(|delivery| fails_unsent(delivery, now_ms));
+    for delivery in waits.into_iter().chain(unsent.put_off) {
         let shift = Arc::clone(shift);
         writes.spawn(async move {
             if let Err(cause) = shift.app.store.put_off(delivery.token, Duration::ZERO).await {
@@ -156,7 +168,7 @@ async fn give_back(shift: &Arc<Shift>, unsent: Unsent) {
             }
         });
     }
-    for delivery in unsent.failed {
+    for delivery in failed {
         let shift = Arc::clone(shift);
         writes.spawn(async move {
             let attempt = Attempt { status: None, error: Some(NOT_SENT.into()), took: Duration::ZERO };
@@ -167,18 +179,25 @@ async fn give_back(shift: &Arc<Shift>, unsent: Unsent) {
     while writes.join_next().await.is_some() {}
 }
 
+/// Whether an attempt counts that is not made as the receiver is down. An end waits instead for what others of its
+/// receiver's find out; progress is soon past.
+fn fails_unsent(delivery: &Delivery, now_ms: i64) -> bool {
+    let age_ms = u64::try_from(now_ms.saturating_sub(delivery.event.at_ms)).unwrap_or_default();
+    !delivery.event.state.is_final() || Duration::from_millis(age_ms) > OWED
+}
+
 /// One attempt. A panic is no answer: its receiver's turn must end with it, and the callback's lease ends by itself.
 async fn deliver_contained(shift: Arc<Shift>, id: SendId, delivery: Delivery) -> Sent {
     let host = delivery.host.clone();
-    let answered = AssertUnwindSafe(deliver(&shift, delivery)).catch_unwind().await.unwrap_or_else(|_| {
+    let heard = AssertUnwindSafe(deliver(&shift, delivery)).catch_unwind().await.unwrap_or_else(|_| {
         tracing::error!("sending a callback panicked");
-        false
+        Heard::Silence
     });
-    Sent { id, host, answered }
+    Sent { id, host, heard }
 }
 
-/// One attempt, and its record; whether anything was answered.
-async fn deliver(shift: &Shift, delivery: Delivery) -> bool {
+/// One attempt, and its record; what it told of the receiver.
+async fn deliver(shift: &Shift, delivery: Delivery) -> Heard {
     crash_point::reached("before_callback");
     let began = Instant::now();
     let answer = send(shift, &delivery).await;
@@ -201,7 +220,19 @@ async fn deliver(shift: &Shift, delivery: Delivery) -> bool {
         tracing::info!(job = %delivery.job_id, receiver = delivery.host, ?cause, "a callback was not answered");
     }
     record(shift, &delivery, attempt, outcome, word).await;
-    !matches!(answer, Err(SendError::TimedOut(_) | SendError::Failed(_) | SendError::NoSuchHost))
+    heard(&delivery, &answer)
+}
+
+/// What an attempt tells of its receiver.
+fn heard(delivery: &Delivery, answer: &Result<Answer, SendError>) -> Heard {
+    match answer {
+        Ok(_) => Heard::Answer,
+        Err(SendError::Refused(_)) => Heard::Uncalled,
+        Err(SendError::TimedOut(_)) if !delivery.event.state.is_final() => Heard::Late,
+        Err(SendError::TimedOut(_) | SendError::Failed(_) | SendError::NoSuchHost | SendError::NotPublic) => {
+            Heard::Silence
+        }
+    }
 }
 
 /// Writes an attempt down, and counts it.
@@ -255,4 +286,49 @@ fn later(delivery: &Delivery, asked: Option<Duration>) -> (DeliveryOutcome, &'st
     let id = message_id(job_id, event.sequence);
     let backoff = retry::callback_backoff(&id, event.state.is_final(), attempts, asked);
     backoff.map_or((DeliveryOutcome::GivenUp, "given_up"), |after| (DeliveryOutcome::RetryAfter(after), "retried"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::{Event, JobId, JobState};
+    use crate::store::{DeliveryId, DeliveryToken, JobKey};
+
+    fn delivery(state: JobState) -> Delivery {
+        let event = Event { sequence: 1, at_ms: 1_000, state, progress: 0, message: String::new(), error: None };
+        Delivery {
+            token: DeliveryToken { id: DeliveryId(1), fence: 1 },
+            job: JobKey(1),
+            job_id: JobId::parse("a").unwrap(),
+            owner: String::new(),
+            request_id: String::new(),
+            url: String::new(),
+            host: String::new(),
+            event,
+            attempts: 0,
+        }
+    }
+
+    #[test]
+    fn only_an_answer_proves_a_receiver_and_only_silence_that_is_not_hurried_tells_against_it() {
+        let (end, progress) = (delivery(JobState::Completed), delivery(JobState::Running));
+        let timed_out = || Err(SendError::TimedOut(Duration::from_secs(5)));
+        let not_called = Err(SendError::Refused(crate::net::Refusal::Scheme("ftp".into())));
+        assert_eq!(heard(&end, &Ok(Answer { status: 500, retry_after: None })), Heard::Answer);
+        assert_eq!(heard(&end, &not_called), Heard::Uncalled);
+        assert_eq!((heard(&end, &timed_out()), heard(&progress, &timed_out())), (Heard::Silence, Heard::Late));
+        for error in [SendError::NotPublic, SendError::NoSuchHost, SendError::Failed("refused".into())] {
+            assert_eq!(heard(&progress, &Err(error)), Heard::Silence);
+        }
+    }
+
+    #[test]
+    fn an_end_waits_for_a_receiver_that_is_down_and_progress_does_not() {
+        let (end, progress) = (delivery(JobState::Completed), delivery(JobState::Running));
+        let owed_ms = i64::try_from(OWED.as_millis()).unwrap();
+        assert!(fails_unsent(&progress, 1_000));
+        assert!(!fails_unsent(&end, 1_000 + owed_ms));
+        assert!(fails_unsent(&end, 1_001 + owed_ms), "or it would be owed for ever");
+        assert!(!fails_unsent(&end, 0), "a clock may be set back");
+    }
 }

@@ -27,6 +27,7 @@ use tokio::time::timeout;
 use crate::app::App;
 use crate::store::LEASE;
 use shift::{Phase, Shift};
+pub use slots::FILES_FOR_CALLBACKS;
 
 /// How long a stop waits for jobs to be given back: one write each, and the engine ends within milliseconds.
 const RELEASE: Duration = Duration::from_secs(5);

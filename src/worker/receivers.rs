@@ -1,18 +1,26 @@
 //! Who may be called now: a few callbacks at a time to each receiver, so that one that hangs holds up none but itself.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::slots::{SendId, Slots};
-use crate::store::Delivery;
+use crate::store::{Delivery, To};
 
 /// Callbacks that are sent to one receiver at a time: enough to keep a connection's latency hidden, few enough for a
 /// receiver of one thread. As many in line for it, and no more are asked for.
 const EACH_IN_FLIGHT: usize = 4;
 
-/// Attempts in a row that brought no answer, after which a receiver counts as down: one is sent at a time to see whether
-/// it is back, and the others fail unsent.
+/// Failures in a row after which a receiver counts as down: one is sent at a time to see whether it is back, and the
+/// others wait.
 const DOWN_AFTER: u32 = 5;
+
+/// How long nothing is asked for to a receiver that is down, once others than the one that is sent have come along: each
+/// of them costs two writes, and brings nothing.
+const LEFT_ALONE: Duration = Duration::from_secs(5);
+
+/// Callbacks held here at most that wait for a receiver that has answered lately, and as many for all others: what
+/// strangers do never keeps out what is for those that are known to be well.
+const WAITING: usize = 512;
 
 /// Callbacks that are sent at a time to all receivers together whose last attempt brought no answer, and as many in line
 /// for them: a quarter of the slow slots, so that many that are known to hang leave room for those that are new.
@@ -21,7 +29,8 @@ const SILENT_IN_FLIGHT: usize = 256;
 /// How long a receiver is remembered for whom there is nothing to send.
 const REMEMBERED: Duration = Duration::from_secs(3600);
 
-/// Most receivers that are remembered; beyond them one is forgotten as soon as there is nothing to send.
+/// Most receivers that are remembered; beyond them the one is forgotten for whom there has been nothing to send for the
+/// longest time, those last that have answered.
 const MOST_REMEMBERED: usize = 10_000;
 
 /// What is known of a receiver.
@@ -39,16 +48,44 @@ impl Standing {
     const ALL: [Self; 3] = [Self::Proven, Self::New, Self::Silent];
 }
 
+/// What an attempt told of its receiver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// That it answers.
+    Answer,
+    /// Nothing, in the short time that progress is given: it is not quick, and need not be down.
+    Late,
+    /// Nothing.
+    Silence,
+    /// Nothing, as it was not called.
+    Uncalled,
+}
+
+/// Whom callbacks are asked for to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Wanted {
+    names: Vec<String>,
+    only: bool,
+}
+
+impl Wanted {
+    pub(super) fn to(&self) -> To<'_> {
+        if self.only { To::Only(&self.names) } else { To::AllBut(&self.names) }
+    }
+}
+
 /// Every receiver for whom something is held here, and those that are remembered.
 #[derive(Debug, Default)]
 pub(super) struct Receivers {
     hosts: HashMap<String, Receiver>,
     /// Those that may be called, of each standing, by the turn of what waits longest for them.
     ready: [BTreeMap<u64, String>; 3],
+    /// Those for whom there is nothing to send, as they are to be forgotten: whether proven, when the last attempt ended.
+    idle: BTreeSet<(bool, u64, String)>,
     slots: Slots,
-    waiting: usize,
+    /// How many wait, by standing.
+    waiting: [usize; 3],
     silent_in_flight: usize,
-    silent_waiting: usize,
     turns: u64,
 }
 
@@ -57,8 +94,12 @@ struct Receiver {
     in_flight: usize,
     waiting: VecDeque<Waiting>,
     has_answered: bool,
-    unanswered: u32,
+    is_silent: bool,
+    failures: u32,
+    left_alone_until: Option<Instant>,
     ended_at: Option<Instant>,
+    /// Grows with every end.
+    ended: u64,
 }
 
 #[derive(Debug)]
@@ -70,15 +111,24 @@ struct Waiting {
 
 impl Receiver {
     fn standing(&self) -> Standing {
-        match (self.unanswered, self.has_answered) {
-            (0, true) => Standing::Proven,
-            (0, false) => Standing::New,
-            _ => Standing::Silent,
+        match (self.is_silent, self.has_answered) {
+            (true, _) => Standing::Silent,
+            (false, true) => Standing::Proven,
+            (false, false) => Standing::New,
         }
     }
 
     fn is_down(&self) -> bool {
-        self.unanswered >= DOWN_AFTER
+        self.failures >= DOWN_AFTER
+    }
+
+    fn hears(&mut self, heard: Heard) {
+        match heard {
+            Heard::Answer => (self.has_answered, self.is_silent, self.failures) = (true, false, 0),
+            Heard::Late => self.is_silent = true,
+            Heard::Silence => (self.is_silent, self.failures) = (true, self.failures.saturating_add(1)),
+            Heard::Uncalled => {}
+        }
     }
 
     fn may_be_called(&self) -> bool {
@@ -90,21 +140,29 @@ impl Receiver {
         self.waiting.front().filter(|_| self.may_be_called()).map(|waiting| waiting.turn)
     }
 
-    /// Whether another callback would only wait here, or fail unsent.
+    /// Whether another callback would only wait here, or be put off.
     fn has_no_turn(&self) -> bool {
         if self.is_down() { self.in_flight + self.waiting.len() > 0 } else { self.waiting.len() >= EACH_IN_FLIGHT }
     }
 
+    fn is_left_alone(&self, now: Instant) -> bool {
+        self.is_down() && self.left_alone_until.is_some_and(|until| now < until)
+    }
+
     fn is_idle(&self) -> bool {
         self.in_flight == 0 && self.waiting.is_empty()
+    }
+
+    fn idle(&self, host: &str) -> Option<(bool, u64, String)> {
+        self.is_idle().then(|| (self.standing() == Standing::Proven, self.ended, host.to_owned()))
     }
 }
 
 /// Callbacks that are not sent now.
 #[derive(Debug, Default)]
 pub(super) struct Unsent {
-    /// To receivers that are down: each counts as an attempt, or what is owed to them would never end.
-    pub(super) failed: Vec<Delivery>,
+    /// To receivers that are down.
+    pub(super) down: Vec<Delivery>,
     /// Whose receiver had no turn for them in time; others have nothing to do with it.
     pub(super) put_off: Vec<Delivery>,
 }
@@ -115,28 +173,40 @@ impl Receivers {
         Self { slots: Slots::within(open_files), ..Self::default() }
     }
 
-    /// How many are held here and not sent.
-    pub(super) fn waiting(&self) -> usize {
-        self.waiting
+    /// Whether there is room for more to wait here, at least for those that have answered.
+    pub(super) fn have_room(&self) -> bool {
+        self.waiting[Standing::Proven as usize] < WAITING
     }
 
-    /// Those for whom nothing is to be asked for now.
-    pub(super) fn without_turn(&self) -> Vec<String> {
-        let silent_are_many = self.silent_waiting >= SILENT_IN_FLIGHT;
+    /// Whether too many wait for receivers that have not answered lately.
+    pub(super) fn are_crowded(&self) -> bool {
+        self.waiting[Standing::New as usize] + self.waiting[Standing::Silent as usize] >= WAITING
+    }
+
+    /// Whom callbacks are to be asked for to now. Where too many wait for others, those that have answered alone: nobody
+    /// can say whether a receiver that is not known will.
+    pub(super) fn wanted(&self, now: Instant) -> Wanted {
+        let (only, silent) = (self.are_crowded(), self.waiting[Standing::Silent as usize]);
         let passed_over = |receiver: &Receiver| {
-            receiver.has_no_turn() || (silent_are_many && receiver.standing() == Standing::Silent)
+            let is_silent = receiver.standing() == Standing::Silent;
+            receiver.has_no_turn() || receiver.is_left_alone(now) || (is_silent && silent >= SILENT_IN_FLIGHT)
         };
-        let hosts = self.hosts.iter().filter(|(_, receiver)| passed_over(receiver));
-        hosts.map(|(host, _)| host.clone()).collect()
+        let named = |receiver: &Receiver| match only {
+            true => receiver.standing() == Standing::Proven && !passed_over(receiver),
+            false => passed_over(receiver),
+        };
+        let hosts = self.hosts.iter().filter(|(_, receiver)| named(receiver));
+        Wanted { names: hosts.map(|(host, _)| host.clone()).collect(), only }
     }
 
-    /// Takes a callback in, unless its receiver is down.
+    /// Takes a callback in, unless its receiver is down and has one.
     pub(super) fn take(&mut self, claimed_at: Instant, delivery: Delivery, unsent: &mut Unsent) {
         self.turns += 1;
         let turn = self.turns;
         self.change(&delivery.host.clone(), |receiver| {
             if receiver.is_down() && receiver.has_no_turn() {
-                unsent.failed.push(delivery);
+                receiver.left_alone_until = Some(claimed_at + LEFT_ALONE);
+                unsent.down.push(delivery);
             } else {
                 receiver.waiting.push_back(Waiting { turn, claimed_at, delivery });
             }
@@ -169,20 +239,23 @@ impl Receivers {
         self.slots.frees_at().filter(|_| is_any_ready)
     }
 
-    /// An attempt ended. Where it makes the receiver count as down, what waits for it fails.
-    pub(super) fn done(&mut self, id: SendId, host: &str, answered: bool, unsent: &mut Unsent) {
+    /// An attempt ended. Where it makes the receiver count as down, what waits for it goes back.
+    pub(super) fn done(&mut self, id: SendId, host: &str, heard: Heard, unsent: &mut Unsent) {
         self.slots.end(id);
+        self.turns += 1;
+        let ended = self.turns;
         self.change(host, |receiver| {
             receiver.in_flight = receiver.in_flight.saturating_sub(1);
-            receiver.has_answered = answered;
-            receiver.unanswered = if answered { 0 } else { receiver.unanswered.saturating_add(1) };
-            receiver.ended_at = Some(Instant::now());
+            receiver.hears(heard);
+            (receiver.ended_at, receiver.ended) = (Some(Instant::now()), ended);
             if receiver.is_down() {
-                unsent.failed.extend(receiver.waiting.drain(..).map(|waiting| waiting.delivery));
+                unsent.down.extend(receiver.waiting.drain(..).map(|waiting| waiting.delivery));
             }
         });
-        if self.hosts.len() > MOST_REMEMBERED && self.hosts.get(host).is_some_and(Receiver::is_idle) {
-            self.hosts.remove(host);
+        while self.hosts.len() > MOST_REMEMBERED
+            && let Some((.., host)) = self.idle.pop_first()
+        {
+            self.hosts.remove(&host);
         }
     }
 
@@ -203,26 +276,35 @@ impl Receivers {
     /// Forgets those that have had nothing to be sent for a long time.
     pub(super) fn forget_idle(&mut self, now: Instant) {
         let fresh = |at: Instant| now.saturating_duration_since(at) < REMEMBERED;
-        self.hosts.retain(|_, receiver| !receiver.is_idle() || receiver.ended_at.is_some_and(fresh));
+        let hosts = &mut self.hosts;
+        self.idle.retain(|(.., host)| {
+            let stays = hosts.get(host).is_some_and(|receiver| receiver.ended_at.is_some_and(fresh));
+            if !stays {
+                hosts.remove(host);
+            }
+            stays
+        });
     }
 
     /// Changes a receiver, and counts it anew.
     fn change<T>(&mut self, host: &str, change: impl FnOnce(&mut Receiver) -> T) -> T {
         let mut receiver = self.hosts.remove(host).unwrap_or_default();
-        self.waiting -= receiver.waiting.len();
+        self.waiting[receiver.standing() as usize] -= receiver.waiting.len();
         if receiver.standing() == Standing::Silent {
             self.silent_in_flight -= receiver.in_flight;
-            self.silent_waiting -= receiver.waiting.len();
+        }
+        if let Some(idle) = receiver.idle(host) {
+            self.idle.remove(&idle);
         }
         if let Some(turn) = receiver.turn() {
             self.ready[receiver.standing() as usize].remove(&turn);
         }
         let changed = change(&mut receiver);
-        self.waiting += receiver.waiting.len();
+        self.waiting[receiver.standing() as usize] += receiver.waiting.len();
         if receiver.standing() == Standing::Silent {
             self.silent_in_flight += receiver.in_flight;
-            self.silent_waiting += receiver.waiting.len();
         }
+        self.idle.extend(receiver.idle(host));
         if let Some(turn) = receiver.turn() {
             self.ready[receiver.standing() as usize].insert(turn, host.to_owned());
         }
@@ -272,10 +354,21 @@ mod tests {
     }
 
     /// One attempt, begun and ended.
-    fn tried(receivers: &mut Receivers, host: &str, answered: bool, unsent: &mut Unsent) {
+    fn tried(receivers: &mut Receivers, host: &str, heard: Heard, unsent: &mut Unsent) {
         let (id, delivery) = receivers.next(Instant::now()).unwrap();
         assert_eq!(delivery.host, host);
-        receivers.done(id, host, answered, unsent);
+        receivers.done(id, host, heard, unsent);
+    }
+
+    fn waiting(receivers: &Receivers) -> usize {
+        receivers.waiting.iter().sum()
+    }
+
+    /// Those that nothing is asked for to.
+    fn without_turn(receivers: &Receivers) -> Vec<String> {
+        let Wanted { names, only } = receivers.wanted(Instant::now());
+        assert!(!only);
+        names
     }
 
     #[test]
@@ -287,9 +380,9 @@ mod tests {
         let mut hosts: Vec<&str> = begun.iter().map(|(_, host)| host.as_str()).collect();
         hosts.sort_unstable();
         assert_eq!(hosts, ["good", "good", "slow", "slow", "slow", "slow"]);
-        receivers.done(begun[0].0, "slow", true, &mut Unsent::default());
+        receivers.done(begun[0].0, "slow", Heard::Answer, &mut Unsent::default());
         assert_eq!(in_flight(&mut receivers), ["slow"]);
-        assert_eq!(receivers.waiting(), 15);
+        assert_eq!(waiting(&receivers), 15);
     }
 
     #[test]
@@ -298,10 +391,10 @@ mod tests {
         take(&mut receivers, "slow", 2 * EACH_IN_FLIGHT);
         take(&mut receivers, "good", 2);
         let begun = begun(&mut receivers, Instant::now());
-        assert_eq!(receivers.without_turn(), ["slow"]);
-        receivers.done(begun[0].0, "slow", true, &mut Unsent::default());
+        assert_eq!(without_turn(&receivers), ["slow"]);
+        receivers.done(begun[0].0, "slow", Heard::Answer, &mut Unsent::default());
         in_flight(&mut receivers);
-        assert!(receivers.without_turn().is_empty());
+        assert!(without_turn(&receivers).is_empty());
     }
 
     #[test]
@@ -310,18 +403,18 @@ mod tests {
         let mut unsent = Unsent::default();
         take(&mut receivers, "down", 10);
         for _ in 0..DOWN_AFTER {
-            tried(&mut receivers, "down", false, &mut unsent);
+            tried(&mut receivers, "down", Heard::Silence, &mut unsent);
         }
-        assert_eq!((unsent.failed.len(), unsent.put_off.len()), (5, 0));
-        assert_eq!(receivers.waiting(), 0);
-        assert!(receivers.without_turn().is_empty(), "one is to be sent, to see whether it is back");
-        assert_eq!(take(&mut receivers, "down", 3).failed.len(), 2);
+        assert_eq!((unsent.down.len(), unsent.put_off.len()), (5, 0));
+        assert_eq!(waiting(&receivers), 0);
+        assert!(without_turn(&receivers).is_empty(), "one is to be sent, to see whether it is back");
+        assert_eq!(take(&mut receivers, "down", 3).down.len(), 2);
         let (id, _) = receivers.next(Instant::now()).unwrap();
         assert!(in_flight(&mut receivers).is_empty());
-        assert_eq!(receivers.without_turn(), ["down"]);
-        assert_eq!(take(&mut receivers, "down", 3).failed.len(), 3);
-        receivers.done(id, "down", true, &mut unsent);
-        assert_eq!(take(&mut receivers, "down", 3).failed.len(), 0);
+        assert_eq!(without_turn(&receivers), ["down"]);
+        assert_eq!(take(&mut receivers, "down", 3).down.len(), 3);
+        receivers.done(id, "down", Heard::Answer, &mut unsent);
+        assert_eq!(take(&mut receivers, "down", 3).down.len(), 0);
         assert_eq!(in_flight(&mut receivers).len(), 3);
     }
 
@@ -347,12 +440,12 @@ mod tests {
         for number in 0..1000 {
             let host = format!("hanging-{number}");
             take(&mut receivers, &host, 1);
-            tried(&mut receivers, &host, false, &mut Unsent::default());
+            tried(&mut receivers, &host, Heard::Silence, &mut Unsent::default());
         }
-        for number in 0..1000 {
+        for number in 0..SILENT_IN_FLIGHT {
             take(&mut receivers, &format!("hanging-{number}"), 1);
         }
-        assert_eq!(receivers.without_turn().len(), 1000, "there are enough of them in line");
+        assert_eq!(without_turn(&receivers).len(), 1000, "there are enough of them in line");
         take(&mut receivers, "new", 3);
         let mut sent = Vec::new();
         for _ in 0..100 {
@@ -370,20 +463,88 @@ mod tests {
         take(&mut receivers, "slow", 6);
         assert_eq!(in_flight(&mut receivers).len(), 4);
         receivers.claimed_before(Instant::now() + Duration::from_secs(1), &mut unsent);
-        assert_eq!((unsent.failed.len(), unsent.put_off.len()), (0, 2));
-        assert_eq!(receivers.waiting(), 0);
+        assert_eq!((unsent.down.len(), unsent.put_off.len()), (0, 2));
+        assert_eq!(waiting(&receivers), 0);
     }
 
     #[test]
     fn a_receiver_that_nothing_is_sent_to_is_forgotten() {
         let mut receivers = Receivers::default();
-        for (host, answers) in [("silent", false), ("well", true)] {
+        for (host, heard) in [("silent", Heard::Silence), ("well", Heard::Answer)] {
             take(&mut receivers, host, 1);
-            tried(&mut receivers, host, answers, &mut Unsent::default());
+            tried(&mut receivers, host, heard, &mut Unsent::default());
         }
         receivers.forget_idle(Instant::now());
         assert_eq!(receivers.hosts.len(), 2);
         receivers.forget_idle(Instant::now() + REMEMBERED);
-        assert!(receivers.hosts.is_empty());
+        assert!(receivers.hosts.is_empty() && receivers.idle.is_empty());
+    }
+
+    #[test]
+    fn of_too_many_the_longest_idle_is_forgotten_and_last_those_that_answered() {
+        let mut receivers = Receivers::default();
+        let mut end = |host: &str, heard| {
+            take(&mut receivers, host, 1);
+            tried(&mut receivers, host, heard, &mut Unsent::default());
+            receivers.hosts.len()
+        };
+        end("early", Heard::Answer);
+        for number in 0..MOST_REMEMBERED {
+            end(&format!("hanging-{number}"), Heard::Silence);
+        }
+        assert_eq!(end("late", Heard::Answer), MOST_REMEMBERED);
+        for (host, is_known) in [("early", true), ("late", true), ("hanging-1", false), ("hanging-2", true)] {
+            assert_eq!(receivers.hosts.contains_key(host), is_known, "{host}");
+        }
+        assert_eq!(receivers.idle.len(), MOST_REMEMBERED);
+    }
+
+    #[test]
+    fn strangers_that_fill_the_line_keep_out_nobody_that_has_answered() {
+        let mut receivers = Receivers::default();
+        for (host, heard) in [("well", Heard::Answer), ("gone", Heard::Silence), ("refused", Heard::Uncalled)] {
+            take(&mut receivers, host, 1);
+            tried(&mut receivers, host, heard, &mut Unsent::default());
+        }
+        assert_eq!(receivers.hosts["refused"].standing(), Standing::New, "it has not answered");
+        for number in 0..WAITING {
+            assert!(!receivers.wanted(Instant::now()).only);
+            take(&mut receivers, &format!("new-{number}"), 1);
+        }
+        let wanted = |receivers: &Receivers| receivers.wanted(Instant::now());
+        assert_eq!(wanted(&receivers), Wanted { names: vec!["well".into()], only: true });
+        assert!(receivers.have_room());
+        take(&mut receivers, "well", EACH_IN_FLIGHT);
+        assert_eq!(wanted(&receivers).names, Vec::<String>::new());
+    }
+
+    #[test]
+    fn progress_that_is_answered_late_makes_nobody_count_as_down() {
+        let mut receivers = Receivers::default();
+        let mut unsent = Unsent::default();
+        take(&mut receivers, "slow", 10);
+        for _ in 0..DOWN_AFTER {
+            tried(&mut receivers, "slow", Heard::Late, &mut unsent);
+        }
+        assert_eq!((unsent.down.len(), waiting(&receivers)), (0, 5));
+        assert_eq!(receivers.hosts["slow"].standing(), Standing::Silent, "its slots are those of strangers");
+    }
+
+    #[test]
+    fn a_receiver_that_is_down_is_left_alone_for_a_while_where_others_wait() {
+        let mut receivers = Receivers::default();
+        for _ in 0..DOWN_AFTER {
+            take(&mut receivers, "down", 1);
+            tried(&mut receivers, "down", Heard::Silence, &mut Unsent::default());
+        }
+        // A single one that is due is tried at once.
+        assert!(without_turn(&receivers).is_empty());
+        assert_eq!(take(&mut receivers, "down", 2).down.len(), 1);
+        tried(&mut receivers, "down", Heard::Silence, &mut Unsent::default());
+        assert_eq!(without_turn(&receivers), ["down"]);
+        assert!(receivers.wanted(Instant::now() + LEFT_ALONE).names.is_empty());
+        take(&mut receivers, "down", 1);
+        tried(&mut receivers, "down", Heard::Answer, &mut Unsent::default());
+        assert!(without_turn(&receivers).is_empty(), "it is back");
     }
 }

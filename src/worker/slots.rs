@@ -16,6 +16,9 @@ const KEPT_FOR_PROVEN: usize = 16;
 /// Sends that wait for an answer, at most: a connection each, and a few KiB.
 const SLOW: usize = 1024;
 
+/// Open files with which there are as many slots as there can be.
+pub const FILES_FOR_CALLBACKS: usize = SLOW * PART_OF_FILES;
+
 /// Of the files that the process may have open, the part that such sends may take: a limit of 1024, as a shell has it,
 /// must leave enough for callers' connections.
 const PART_OF_FILES: usize = 4;

@@ -82,7 +82,7 @@ async fn called_back(met: &mut Met) {
     let again = |id: &str| Ask::post(format!("{MESH}/a/callbacks/{id}/redeliver"));
     met.meet(&service, again("msg_a_9"), "CALLBACK_NOT_FOUND").await;
     met.meet(&service, again("msg_a_1"), "CALLBACK_SUPERSEDED").await;
-    service.app.store.claim_deliveries("sender", 1, &[]).await.unwrap();
+    service.app.store.claim_deliveries("sender", 1, spinelift::store::To::ANYBODY).await.unwrap();
     met.meet(&service, again("msg_a_2"), "CALLBACK_IN_FLIGHT").await;
 }
 

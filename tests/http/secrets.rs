@@ -103,4 +103,8 @@ async fn secrets_in_requests_stay_there() {
     ask(Ask::new("DELETE", format!("{MESH}/a"))).await;
     ask(Ask::get(format!("{MESH}/a/events"))).await;
     ask(Ask::get(format!("{MESH}/jobs"))).await;
+    let callbacks = ask(Ask::get(format!("{MESH}/a/callbacks"))).await.json();
+    assert_eq!(callbacks["callbacks"][0]["url"], "http://127.0.0.1:9/done?...");
+    let sequence = &callbacks["callbacks"][0]["sequence"];
+    ask(Ask::post(format!("{MESH}/a/callbacks/msg_a_{sequence}/redeliver"))).await;
 }

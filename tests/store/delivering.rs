@@ -5,6 +5,7 @@ use std::time::Duration;
 use spinelift::job::{FailureCode, JobState};
 use spinelift::store::{
     Attempt, DeliveryOutcome, DeliveryState, Held, JobKey, KEEPS_UP, MOST_ATTEMPTS, NewJob, Redelivery, Store, Timing,
+    To,
 };
 
 use super::fixture::*;
@@ -25,7 +26,7 @@ pub(crate) async fn no_callback_means_no_delivery(backend: &dyn Backend) {
     let token = running(&*store, new_job("a")).await.token;
     store.finish(token, vec![told(10)], completed("a")).await.unwrap();
     none_due(&*store).await;
-    assert_eq!(store.next_delivery(&[]).await.unwrap(), None);
+    assert_eq!(store.next_delivery(To::ANYBODY).await.unwrap(), None);
 }
 
 pub(crate) async fn only_the_newest_progress_waits(backend: &dyn Backend) {
@@ -63,7 +64,7 @@ pub(crate) async fn one_job_has_one_callback_in_flight(backend: &dyn Backend) {
     store.finish(token, vec![], completed("a")).await.unwrap();
     none_due(&*store).await;
     // Not at once, or whoever waits for it would ask without end.
-    assert!(store.next_delivery(&[]).await.unwrap().unwrap() > Duration::from_secs(1));
+    assert!(store.next_delivery(To::ANYBODY).await.unwrap().unwrap() > Duration::from_secs(1));
     store.delivered(first.token, attempt(503), DeliveryOutcome::RetryAfter(Duration::ZERO)).await.unwrap();
     assert_eq!(due(&*store).await.event.state, JobState::Completed);
     none_due(&*store).await;
@@ -77,8 +78,8 @@ pub(crate) async fn final_callbacks_go_first_then_the_longest_due(backend: &dyn 
     for name in ["d", "b"] {
         store.cancel("acme", &id(name)).await.unwrap();
     }
-    let mut told = store.claim_deliveries("sender", 3, &[]).await.unwrap();
-    told.extend(store.claim_deliveries("sender", 3, &[]).await.unwrap());
+    let mut told = store.claim_deliveries("sender", 3, To::ANYBODY).await.unwrap();
+    told.extend(store.claim_deliveries("sender", 3, To::ANYBODY).await.unwrap());
     let order: Vec<&str> = told.iter().map(|delivery| delivery.job_id.as_str()).collect();
     assert_eq!(order, ["d", "b", "a", "c"]);
 }
@@ -112,10 +113,10 @@ pub(crate) async fn a_retry_is_due_after_its_time(backend: &dyn Backend) {
     let refused = Attempt { status: None, error: Some("connection refused".into()), took: Duration::from_millis(3) };
     let later = DeliveryOutcome::RetryAfter(Duration::from_millis(300));
     store.delivered(first.token, refused, later).await.unwrap();
-    let wait = store.next_delivery(&[]).await.unwrap().unwrap();
+    let wait = store.next_delivery(To::ANYBODY).await.unwrap().unwrap();
     assert!(wait <= Duration::from_millis(300), "{wait:?}");
     until("the retry is due", || async {
-        let found = store.claim_deliveries("sender", 10, &[]).await.unwrap();
+        let found = store.claim_deliveries("sender", 10, To::ANYBODY).await.unwrap();
         let Some(again) = found.first() else { return false };
         assert_eq!((&again.event, again.attempts), (&first.event, 1));
         true
@@ -149,9 +150,9 @@ pub(crate) async fn a_callback_put_off_is_due_later_and_has_not_been_tried(backe
     let first = due(&*store).await;
     assert_eq!(store.put_off(first.token, Duration::from_millis(300)).await.unwrap(), Held::Yes);
     assert_eq!(store.put_off(first.token, Duration::ZERO).await.unwrap(), Held::Lost);
-    assert!(store.next_delivery(&[]).await.unwrap().unwrap() <= Duration::from_millis(300));
+    assert!(store.next_delivery(To::ANYBODY).await.unwrap().unwrap() <= Duration::from_millis(300));
     until("it is due again", || async {
-        let found = store.claim_deliveries("sender", 10, &[]).await.unwrap();
+        let found = store.claim_deliveries("sender", 10, To::ANYBODY).await.unwrap();
         let Some(again) = found.first() else { return false };
         assert_eq!((&again.event, again.attempts), (&first.event, 0));
         true
@@ -168,7 +169,7 @@ pub(crate) async fn an_ended_delivery_is_not_sent_again(backend: &dyn Backend) {
         none_due(&*store).await;
         assert_eq!(store.delivered(token, attempt(200), outcome).await.unwrap(), Held::Lost);
     }
-    assert_eq!(store.next_delivery(&[]).await.unwrap(), None);
+    assert_eq!(store.next_delivery(To::ANYBODY).await.unwrap(), None);
 }
 
 pub(crate) async fn a_restarted_jobs_progress_is_told_after_its_old_end(backend: &dyn Backend) {
@@ -188,14 +189,14 @@ pub(crate) async fn the_next_callbacks_time_is_known(backend: &dyn Backend) {
     let lease = Duration::from_secs(20);
     let timing = Timing { lease, ..Timing::default() };
     let store = backend.open(Settings { timing, ..Settings::default() }).await.unwrap();
-    assert_eq!(store.next_delivery(&[]).await.unwrap(), None);
+    assert_eq!(store.next_delivery(To::ANYBODY).await.unwrap(), None);
     created(&*store, with_callback("a")).await;
-    assert_eq!(store.next_delivery(&[]).await.unwrap(), Some(Duration::ZERO));
+    assert_eq!(store.next_delivery(To::ANYBODY).await.unwrap(), Some(Duration::ZERO));
     let token = due(&*store).await.token;
-    let wait = store.next_delivery(&[]).await.unwrap().unwrap();
+    let wait = store.next_delivery(To::ANYBODY).await.unwrap().unwrap();
     assert!(wait > lease / 2 && wait <= lease, "its sender may die: {wait:?}");
     store.delivered(token, attempt(503), DeliveryOutcome::RetryAfter(Duration::from_secs(300))).await.unwrap();
-    let wait = store.next_delivery(&[]).await.unwrap().unwrap();
+    let wait = store.next_delivery(To::ANYBODY).await.unwrap().unwrap();
     assert!(wait > Duration::from_secs(200) && wait <= Duration::from_secs(300), "{wait:?}");
 }
 
@@ -205,15 +206,18 @@ pub(crate) async fn a_receiver_without_a_turn_is_passed_over(backend: &dyn Backe
     created(&*store, with_callback("a")).await;
     created(&*store, elsewhere).await;
     let (not_to, nobody) =
-        (["example.com:443".to_owned()], ["example.com:443".to_owned(), "other.example:8080".into()]);
-    assert_eq!(store.next_delivery(&nobody).await.unwrap(), None);
-    assert_eq!(store.claim_deliveries("sender", 10, &nobody).await.unwrap(), []);
-    let claimed = store.claim_deliveries("sender", 10, &not_to).await.unwrap();
-    assert_eq!(claimed.iter().map(|delivery| delivery.host.as_str()).collect::<Vec<_>>(), ["other.example:8080"]);
+        (["acme@example.com:443".to_owned()], ["acme@example.com:443".to_owned(), "acme@other.example:8080".into()]);
+    assert_eq!(store.next_delivery(To::Only(&[])).await.unwrap(), None);
+    assert_eq!(store.claim_deliveries("sender", 10, To::Only(&[])).await.unwrap(), []);
+    assert_eq!(store.next_delivery(To::AllBut(&nobody)).await.unwrap(), None);
+    assert_eq!(store.claim_deliveries("sender", 10, To::AllBut(&nobody)).await.unwrap(), []);
+    let claimed = store.claim_deliveries("sender", 10, To::AllBut(&not_to)).await.unwrap();
+    assert_eq!(claimed.iter().map(|delivery| delivery.host.as_str()).collect::<Vec<_>>(), ["acme@other.example:8080"]);
     store.delivered(claimed[0].token, attempt(200), DeliveryOutcome::Delivered).await.unwrap();
-    assert_eq!(store.next_delivery(&not_to).await.unwrap(), None);
-    assert_eq!(store.next_delivery(&[]).await.unwrap(), Some(Duration::ZERO));
-    assert_eq!(due(&*store).await.job_id, id("a"));
+    assert_eq!(store.next_delivery(To::AllBut(&not_to)).await.unwrap(), None);
+    assert_eq!(store.next_delivery(To::Only(&not_to)).await.unwrap(), Some(Duration::ZERO));
+    let only = store.claim_deliveries("sender", 10, To::Only(&not_to)).await.unwrap();
+    assert_eq!(only.iter().map(|delivery| &delivery.job_id).collect::<Vec<_>>(), [&id("a")]);
 }
 
 pub(crate) async fn a_later_end_passes_over_an_earlier_one(backend: &dyn Backend) {
@@ -286,12 +290,26 @@ pub(crate) async fn an_end_long_due_goes_before_its_progress_which_is_then_dropp
     heard(&*store, Duration::ZERO).await;
     store.finish(token, vec![told(10), told(20)], completed("a")).await.unwrap();
     tokio::time::sleep(Duration::from_millis(1050)).await;
-    let first = store.claim_deliveries("sender", 1, &[]).await.unwrap().remove(0);
+    let first = store.claim_deliveries("sender", 1, To::ANYBODY).await.unwrap().remove(0);
     assert_eq!(first.event.progress, 100);
     none_due(&*store).await;
     store.delivered(first.token, attempt(200), DeliveryOutcome::Delivered).await.unwrap();
     none_due(&*store).await;
     assert_eq!(store.queue().await.unwrap().deliveries, 0);
+}
+
+pub(crate) async fn an_end_long_due_is_not_claimed_with_its_progress(backend: &dyn Backend) {
+    let store = open(backend).await;
+    let token = running(&*store, with_callback("a")).await.token;
+    heard(&*store, Duration::ZERO).await;
+    store.finish(token, vec![told(10), told(20)], completed("a")).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(1050)).await;
+    let claimed = store.claim_deliveries("sender", 64, To::ANYBODY).await.unwrap();
+    assert_eq!(claimed.iter().map(|delivery| delivery.event.progress).collect::<Vec<_>>(), [100]);
+    // Nor after it, whatever became of it.
+    let later = DeliveryOutcome::RetryAfter(Duration::from_secs(300));
+    store.delivered(claimed[0].token, attempt(503), later).await.unwrap();
+    none_due(&*store).await;
 }
 
 pub(crate) async fn after_a_slow_answer_only_the_newest_is_told(backend: &dyn Backend) {
@@ -322,11 +340,11 @@ pub(crate) async fn callbacks_are_listed_with_their_attempts(backend: &dyn Backe
     let store = open(backend).await;
     let job = created(&*store, with_callback("a")).await;
     created(&*store, with_callback("other")).await;
-    let first = store.claim_deliveries("sender", 1, &[]).await.unwrap().remove(0);
+    let first = store.claim_deliveries("sender", 1, To::ANYBODY).await.unwrap().remove(0);
     store.cancel("acme", &id("a")).await.unwrap();
     assert_eq!(states(&*store, job.key).await, [(2, DeliveryState::Waiting), (1, DeliveryState::Sending)]);
     store.delivered(first.token, attempt(200), DeliveryOutcome::Delivered).await.unwrap();
-    let end = store.claim_deliveries("sender", 1, &[]).await.unwrap().remove(0);
+    let end = store.claim_deliveries("sender", 1, To::ANYBODY).await.unwrap().remove(0);
     let failed = Attempt { status: None, error: Some("refused".into()), took: Duration::from_millis(3) };
     let later = DeliveryOutcome::RetryAfter(Duration::from_secs(300));
     store.delivered(end.token, failed.clone(), later).await.unwrap();

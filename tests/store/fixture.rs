@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use serde_json::json;
 use spinelift::job::{Event, Failure, FailureCode, JobId, JobState};
 use spinelift::store::{
-    Attempt, Claim, Delivery, Job, JobKey, JobResult, NewJob, Outcome, Progress, Result, Store, Submitted, Timing,
+    Attempt, Claim, Delivery, Job, JobKey, JobResult, NewJob, Outcome, Progress, Result, Store, Submitted, Timing, To,
 };
 
 /// How a store is opened; the rest is its own affair.
@@ -120,13 +120,13 @@ pub(crate) fn attempt(status: u16) -> Attempt {
 
 /// The one callback that is due.
 pub(crate) async fn due(store: &dyn Store) -> Delivery {
-    let mut deliveries = store.claim_deliveries("sender", 10, &[]).await.unwrap();
+    let mut deliveries = store.claim_deliveries("sender", 10, To::ANYBODY).await.unwrap();
     assert_eq!(deliveries.len(), 1, "{deliveries:?}");
     deliveries.remove(0)
 }
 
 pub(crate) async fn none_due(store: &dyn Store) {
-    assert_eq!(store.claim_deliveries("sender", 10, &[]).await.unwrap(), []);
+    assert_eq!(store.claim_deliveries("sender", 10, To::ANYBODY).await.unwrap(), []);
 }
 
 /// What should come at once, or the test fails instead of hanging.

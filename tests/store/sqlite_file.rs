@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use spinelift::key::{Digest, Limit, Scopes};
 use spinelift::store::sqlite::{Durability, KeyFile, SqliteOptions, SqliteStore};
-use spinelift::store::{KeyStore, NewKey, Store, StoreError, Timing};
+use spinelift::store::{KeyStore, NewKey, Store, StoreError, Timing, To};
 
 use super::fixture::*;
 
@@ -136,7 +136,7 @@ async fn a_row_that_cannot_be_read_is_in_nobodys_way() {
                  lease_until_ms = CASE id WHEN 'running' THEN 0 END WHERE id <> 'good'";
     sqlx::query(spoil).execute(&mut db).await.unwrap();
 
-    assert_eq!(store.claim_deliveries("sender", 5, &[]).await.unwrap(), []);
+    assert_eq!(store.claim_deliveries("sender", 5, To::ANYBODY).await.unwrap(), []);
     assert_eq!(store.reap().await.unwrap().requeued, 0);
     // One at a time, so that a row that is tried again and again would be in the way.
     until("the good one is claimed", || async { !store.claim("worker", 1).await.unwrap().is_empty() }).await;

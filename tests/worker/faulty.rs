@@ -10,7 +10,7 @@ use spinelift::job::{Event, JobId};
 use spinelift::store::{
     Attempt, BatchCounts, Beat, Cancel, Claim, Delivery, DeliveryOutcome, DeliveryRecord, DeliveryToken, Filter, Held,
     Job, JobKey, JobResult, KeyId, KeyStore, NewJob, NewKey, Outcome, Progress, Queue, Reaped, Redelivery, Result,
-    Retention, Signals, Store, StoreError, StoredKey, Submitted, Token,
+    Retention, Signals, Store, StoreError, StoredKey, Submitted, To, Token,
 };
 
 /// What fails, and how often it did.
@@ -115,8 +115,8 @@ impl Store for Faulty {
         assert!(!self.cache_panics.load(Ordering::SeqCst), "on purpose");
         self.inner.cached(cache_key).await
     }
-    async fn claim_deliveries(&self, worker: &str, most: usize, not_to: &[String]) -> Result<Vec<Delivery>> {
-        self.inner.claim_deliveries(worker, most, not_to).await
+    async fn claim_deliveries(&self, worker: &str, most: usize, to: To<'_>) -> Result<Vec<Delivery>> {
+        self.inner.claim_deliveries(worker, most, to).await
     }
     async fn delivered(&self, token: DeliveryToken, attempt: Attempt, outcome: DeliveryOutcome) -> Result<Held> {
         self.inner.delivered(token, attempt, outcome).await
@@ -130,8 +130,8 @@ impl Store for Faulty {
     async fn redeliver(&self, job: JobKey, sequence: u64) -> Result<Redelivery> {
         self.inner.redeliver(job, sequence).await
     }
-    async fn next_delivery(&self, not_to: &[String]) -> Result<Option<Duration>> {
-        self.inner.next_delivery(not_to).await
+    async fn next_delivery(&self, to: To<'_>) -> Result<Option<Duration>> {
+        self.inner.next_delivery(to).await
     }
     async fn prune(&self, retention: Retention) -> Result<u64> {
         self.inner.prune(retention).await

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use sqlx::Row;
 
 use super::delivery_records::is_passed_over;
+use super::reads::{Listed, is_asked_for};
 use super::rows::{self, now};
 use super::writer::{Command, Work};
 use crate::store::record::milliseconds;
@@ -17,7 +18,7 @@ use crate::store::{
 pub(super) struct ClaimDeliveries {
     pub(super) worker: String,
     pub(super) most: usize,
-    pub(super) not_to: Vec<String>,
+    pub(super) to: Listed,
 }
 
 /// A progress callback that comes back finds a newer one waiting, or the end recorded, and is passed over; a final one
@@ -44,7 +45,7 @@ const TAKE_BACK_ALL: &str =
 
 /// Callbacks of one sort that are due, the longest due first: of each job the earliest, and none while another of the
 /// job is in flight. An end that has been due for a second waits for no progress: with many ends to be sent, it has no
-/// turn.
+/// turn. Nor is any sent beside it, or it could arrive after the end.
 macro_rules! due {
     ($is_final:literal) => {
         concat!(
@@ -53,10 +54,13 @@ macro_rules! due {
             $is_final,
             " AND due.due_at_ms <= ",
             now!(),
-            " AND due.host NOT IN (SELECT value FROM json_each($4)) \
-             AND NOT EXISTS (SELECT 1 FROM deliveries AS other WHERE other.job = due.job \
-             AND (other.state = 'sending' OR other.state = 'waiting' AND other.sequence < due.sequence \
-             AND other.due_at_ms <= ",
+            " AND ",
+            is_asked_for!("$4", "$5"),
+            " AND NOT EXISTS (SELECT 1 FROM deliveries AS other WHERE other.job = due.job \
+             AND (other.state = 'sending' OR other.state = 'waiting' AND other.is_final > due.is_final \
+             AND other.sequence > due.sequence AND other.due_at_ms <= ",
+            now!(),
+            " - 1000 OR other.state = 'waiting' AND other.sequence < due.sequence AND other.due_at_ms <= ",
             now!(),
             " AND (other.is_final >= due.is_final OR due.due_at_ms > ",
             now!(),
@@ -95,7 +99,8 @@ impl Command for ClaimDeliveries {
             .bind(&self.worker)
             .bind(milliseconds(work.timing.lease))
             .bind(rows::integer(self.most as u64))
-            .bind(rows::json(&self.not_to)?)
+            .bind(&self.to.names)
+            .bind(self.to.only)
             .fetch_all(&mut work.db)
             .await?;
         if ids.is_empty() {

@@ -7,7 +7,7 @@ use sqlx::{Row, SqlitePool};
 
 use super::rows::{self, job_columns, now};
 use crate::job::{Event, JobId};
-use crate::store::{BatchCounts, Filter, Job, JobKey, Queue, Result};
+use crate::store::{BatchCounts, Filter, Job, JobKey, Queue, Result, To};
 
 /// A job by its caller's name for it.
 pub(super) async fn job(pool: &SqlitePool, owner: &str, id: &JobId) -> Result<Option<Job>> {
@@ -91,24 +91,54 @@ pub(super) async fn queue(pool: &SqlitePool) -> Result<Queue> {
     })
 }
 
+/// Receivers as statements have them.
+pub(super) struct Listed {
+    /// A list as JSON.
+    pub(super) names: String,
+    /// Whether these are asked for, or all others.
+    pub(super) only: bool,
+}
+
+impl Listed {
+    pub(super) fn new(to: To<'_>) -> Result<Self> {
+        let (names, only) = match to {
+            To::AllBut(names) => (names, false),
+            To::Only(names) => (names, true),
+        };
+        Ok(Self { names: rows::json(&names)?, only })
+    }
+}
+
+/// Whether a callback's receiver is among those that are asked for.
+macro_rules! is_asked_for {
+    ($names:literal, $only:literal) => {
+        concat!("(due.host IN (SELECT value FROM json_each(", $names, "))) = ", $only)
+    };
+}
+
+pub(super) use is_asked_for;
+
 /// A callback that waits for another of its job is not counted: the other's end is when it can be claimed.
 pub(super) const NEXT_DELIVERY: &str = concat!(
     "SELECT min(at_ms) - ",
     now!(),
     " FROM (SELECT lease_until_ms AS at_ms FROM deliveries WHERE state = 'sending' \
      UNION ALL SELECT * FROM (SELECT due_at_ms FROM deliveries AS due WHERE state = 'waiting' AND is_final = 1 \
-     AND due.host NOT IN (SELECT value FROM json_each($1)) \
-     AND NOT EXISTS (SELECT 1 FROM deliveries AS other WHERE other.job = due.job AND other.state = 'sending') \
+     AND ",
+    is_asked_for!("$1", "$2"),
+    " AND NOT EXISTS (SELECT 1 FROM deliveries AS other WHERE other.job = due.job AND other.state = 'sending') \
      ORDER BY due_at_ms LIMIT 1) \
      UNION ALL SELECT * FROM (SELECT due_at_ms FROM deliveries AS due WHERE state = 'waiting' AND is_final = 0 \
-     AND due.host NOT IN (SELECT value FROM json_each($1)) \
-     AND NOT EXISTS (SELECT 1 FROM deliveries AS other WHERE other.job = due.job AND other.state = 'sending') \
+     AND ",
+    is_asked_for!("$1", "$2"),
+    " AND NOT EXISTS (SELECT 1 FROM deliveries AS other WHERE other.job = due.job AND other.state = 'sending') \
      ORDER BY due_at_ms LIMIT 1))"
 );
 
 /// When the next callback can be claimed.
-pub(super) async fn next_delivery(pool: &SqlitePool, not_to: &[String]) -> Result<Option<Duration>> {
-    let query = sqlx::query_scalar(NEXT_DELIVERY).bind(rows::json(&not_to)?);
+pub(super) async fn next_delivery(pool: &SqlitePool, to: To<'_>) -> Result<Option<Duration>> {
+    let to = Listed::new(to)?;
+    let query = sqlx::query_scalar(NEXT_DELIVERY).bind(to.names).bind(to.only);
     let wait_ms: Option<i64> = query.fetch_one(pool).await?;
     Ok(wait_ms.map(|wait| positive(Some(wait)).unwrap_or_default()))
 }

@@ -205,7 +205,7 @@ pub(super) async fn save(work: &mut Work, record: &mut Record) -> Result<()> {
         .bind(events_json(events)?)
         .bind(callback)
         .bind(callback_url.as_ref())
-        .bind(callback_url.as_deref().map(receiver))
+        .bind(callback_url.as_deref().map(|url| receiver(&job.owner, url)))
         .execute(&mut work.db)
         .await?;
     let queued = |state: JobState| i64::from(state == JobState::Queued);

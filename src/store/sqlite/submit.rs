@@ -99,7 +99,7 @@ async fn create(work: &mut Work, new: &NewJob) -> Result<Option<Job>> {
         .bind(&new.owner)
         .bind(new.idempotency_key.as_ref().map(|key| &key.text))
         .bind(covered(new))
-        .bind(new.callback_url.as_deref().map(receiver))
+        .bind(new.callback_url.as_deref().map(|url| receiver(&new.owner, url)))
         .execute(&mut work.db)
         .await?;
     work.effects.queue_growth += 1;
