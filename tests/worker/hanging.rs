@@ -1,7 +1,7 @@
 //! Receivers that hang, each on a host of its own, beside some that answer.
 //!
-//! `HANGING_RECEIVERS=1000 cargo test --test worker many_that_hang -- --nocapture` is the long form, and says how late the
-//! good ones were.
+//! `cargo test --test worker many_that_hang -- --nocapture` says how late the good ones were; `HANGING_RECEIVERS` is how
+//! many hang, 1000 unless set.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -71,7 +71,7 @@ async fn all_good_have_heard(hanging_receivers: usize) -> Duration {
 async fn many_that_hang_delay_those_that_answer_by_less_than_a_second() {
     // Both ends of every connection are here.
     rlimit::increase_nofile_limit(u64::MAX).unwrap();
-    let count = std::env::var("HANGING_RECEIVERS").map_or(100, |text| text.parse().unwrap());
+    let count = std::env::var("HANGING_RECEIVERS").map_or(1000, |text| text.parse().unwrap());
     let alone = all_good_have_heard(0).await;
     let beside = all_good_have_heard(count).await;
     println!("{GOOD} receivers alone: {alone:?}; with {count} that hang due before them: {beside:?}");
