@@ -49,7 +49,7 @@ fn the_limit_of_open_files_is_raised_to_the_hard_one() {
     let mut limited = Command::new("sh");
     limited.args([
         "-c",
-        "echo $$ > pid; ulimit -Hn 2000; ulimit -Sn 256; exec \"$0\" serve --dev --port 0",
+        "echo $$ > pid; ulimit -Sn 256; ulimit -Hn 2000; exec \"$0\" serve --dev --port 0",
         env!("CARGO_BIN_EXE_spinelift"),
     ]);
     limited.current_dir(folder.path()).env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
