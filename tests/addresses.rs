@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::process::Command;
+use std::sync::LazyLock;
 
 use proptest::prelude::*;
 use spinelift::net::{Limits, Net, Policy, Refusal};
@@ -156,9 +157,18 @@ fn spellings(address: Ipv4Addr) -> Vec<String> {
     ]
 }
 
-/// 2,000 cases, or as many as PROPTEST_CASES says.
+/// As it is without settings.
+static NET: LazyLock<Net> = LazyLock::new(|| net(&Policy::default()));
+
+/// The IPv4 addresses of the rows, most of them at the end of a range.
+static EDGES: LazyLock<Vec<u32>> = LazyLock::new(|| {
+    let address = |row: &str| row.split_whitespace().next()?.parse::<Ipv4Addr>().ok();
+    rows(ADDRESSES).iter().filter_map(|(_, row)| address(row)).map(u32::from).collect()
+});
+
+/// 10,000 cases, or as many as PROPTEST_CASES says.
 fn config() -> ProptestConfig {
-    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(2000);
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(10_000);
     ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }
 
@@ -167,31 +177,24 @@ proptest! {
 
     #[test]
     fn every_spelling_of_an_address_is_judged_as_the_address(bits: u32, near in 0..64_usize) {
-        let net = net(&Policy::default());
         // Half of them beside a range that is set aside.
-        let rows = rows(ADDRESSES);
-        let edges: Vec<u32> = rows
-            .iter()
-            .filter_map(|(_, row)| row.split_whitespace().next()?.parse::<Ipv4Addr>().ok())
-            .map(u32::from)
-            .collect();
-        let bits = if near < 32 { edges[bits as usize % edges.len()].wrapping_add(near as u32).wrapping_sub(16) } else { bits };
+        let edge = EDGES[bits as usize % EDGES.len()].wrapping_add(near as u32).wrapping_sub(16);
+        let bits = if near < 32 { edge } else { bits };
         let address = Ipv4Addr::from_bits(bits);
-        let plain = net.check(&format!("http://{address}/")).map(|_| ());
+        let plain = NET.check(&format!("http://{address}/")).map(|_| ());
         for host in spellings(address) {
-            let judged = net.check(&format!("http://{host}/a.png")).map(|_| ());
+            let judged = NET.check(&format!("http://{host}/a.png")).map(|_| ());
             prop_assert_eq!(&judged, &plain, "{} for {}", host, address);
         }
     }
 
     #[test]
     fn no_text_is_too_odd_to_be_judged(text in "\\PC{0,80}", bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
-        let net = net(&Policy::default());
         for text in [text.clone(), format!("http://{text}"), format!("http://{}/", String::from_utf8_lossy(&bytes))] {
-            if let Ok(url) = net.check(&text) {
+            if let Ok(url) = NET.check(&text) {
                 prop_assert!(matches!(url.scheme(), "http" | "https") && url.username().is_empty());
                 // What is reached is what was judged: the text of the URL reads as itself.
-                prop_assert!(net.check(url.as_str()).is_ok());
+                prop_assert!(NET.check(url.as_str()).is_ok());
             }
         }
     }

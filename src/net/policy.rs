@@ -66,7 +66,7 @@ pub enum Refusal {
     UserInfo,
     /// A port that is not HTTP's and not listed.
     #[error(
-        "the URL has port {0}, only 80 and 443 are reached; ask the operator to list the host with it in ALLOWED_HOSTS"
+        "port {0} is not reached; use the scheme's own, or ask the operator to list the host with it in ALLOWED_HOSTS"
     )]
     Port(u16),
     /// Its host is, or has among its addresses, one that is not public. The address is not told: it may be a secret.
