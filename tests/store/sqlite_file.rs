@@ -297,3 +297,35 @@ async fn what_is_made_is_its_users_alone_and_what_was_there_stays() {
         assert_eq!([mode(path.parent().unwrap()), mode(&path)], [0o755, 0o644]);
     }
 }
+
+#[tokio::test]
+async fn a_database_of_the_first_version_is_taken_over_with_what_it_owes() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = folder.path().join("migrations");
+    std::fs::create_dir(&first).unwrap();
+    std::fs::copy("migrations/sqlite/0001_jobs.sql", first.join("0001_jobs.sql")).unwrap();
+    let options = options(folder.path().join("jobs.db"));
+    let connect = sqlx::sqlite::SqliteConnectOptions::new().filename(&options.path).create_if_missing(true);
+    let mut db = sqlx::ConnectOptions::connect(&connect).await.unwrap();
+    sqlx::migrate::Migrator::new(first.as_path()).await.unwrap().run(&mut db).await.unwrap();
+    for row in [
+        "INSERT INTO jobs (owner, id, kind, request, request_hash, request_id, state, run_after_ms, sequence, progress, \
+         message, created_at_ms, updated_at_ms) VALUES ('rails', 'old', 'mesh', '{}', 'a', 'r', 'queued', 0, 1, 0, 'Queued', 0, 0)",
+        "INSERT INTO events VALUES (1, 1, 0, 'queued', 0, 'Queued', NULL)",
+        "INSERT INTO deliveries (job, sequence, is_final, url, host, state, due_at_ms) \
+         VALUES (1, 1, 0, 'http://hear.example/', 'hear.example:80', 'waiting', 0)",
+    ] {
+        sqlx::query(row).execute(&mut db).await.unwrap();
+    }
+    sqlx::Connection::close(db).await.unwrap();
+
+    let store = SqliteStore::open(options).await.unwrap();
+    let queue = store.queue().await.unwrap();
+    assert_eq!((queue.queued, queue.deliveries), (1, 1));
+    let claims = store.claim("worker", 9).await.unwrap();
+    assert_eq!((claims.len(), claims[0].job.id.as_str(), claims[0].job.owner.as_str()), (1, "old", "rails"));
+    let owed = store.claim_deliveries("worker", 9, To::AllBut(&[])).await.unwrap();
+    assert_eq!((owed.len(), owed[0].url.as_str()), (1, "http://hear.example/"));
+    assert!(store.keys().await.unwrap().is_empty());
+    store.close().await;
+}
