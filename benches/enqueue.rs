@@ -32,6 +32,7 @@ fn new_job(number: usize) -> Result<NewJob, Box<dyn Error + Send + Sync>> {
         }),
         request_hash: format!("{number:064x}"),
         source_hash: None,
+        put_since: Instant::now(),
         callback_url: Some(format!("https://app.example.com/callbacks/{number}")),
         request_id: "request-1".into(),
         idempotency_key: None,

@@ -8,10 +8,11 @@ use tokio::sync::watch;
 
 use crate::blob::{BlobError, Blobs};
 use crate::compute::Compute;
-use crate::config::{Config, CorsOrigins, Database};
+use crate::config::{Config, CorsOrigins, Database, DatabaseKind, Storage, StorageBackend};
 use crate::keyring::Keyring;
 use crate::metrics::Metrics;
 use crate::net::{Limits, Net, NetError, Policy};
+use crate::store::postgres::{PostgresOptions, PostgresStore, Tables};
 use crate::store::sqlite::{SqliteOptions, SqliteStore};
 use crate::store::{Store, StoreError, Timing};
 
@@ -23,7 +24,10 @@ pub enum OpenError {
     Store(#[from] StoreError),
     /// The folder of images and results.
     #[error("STORAGE_PATH: {0}")]
-    Blobs(#[from] BlobError),
+    Folder(BlobError),
+    /// The bucket of images and results.
+    #[error("STORAGE_BACKEND=s3: {0}")]
+    Bucket(BlobError),
     /// The HTTP client.
     #[error(transparent)]
     Net(#[from] NetError),
@@ -56,7 +60,7 @@ pub struct App {
 }
 
 impl App {
-    /// Opens what the settings name; makes the database and the folder if they are not there.
+    /// Opens what the settings name; makes the database and the folder if they are not there, and tries the bucket.
     ///
     /// # Errors
     /// [`OpenError`] says which part failed, and why.
@@ -64,14 +68,14 @@ impl App {
         let metrics = Arc::new(Metrics::default());
         let keys = Arc::new(Keyring::new(&config.access));
         // Nothing is made where there can be no keys, and strangers would be let in.
-        if !config.database.path().exists() {
+        if matches!(config.database.kind(), DatabaseKind::File(path) if !path.exists()) {
             expect_guarded(&config, &keys)?;
         }
         let store = open_store(&config.database, config.jobs.queue_limit).await?;
         keys.refresh(&*store).await?;
         expect_guarded(&config, &keys)?;
         keys.watch(&store);
-        let blobs = Blobs::folder(&config.storage.path)?;
+        let blobs = open_blobs(&config.storage).await?;
         let compute = Compute::new(config.jobs.cpu_threads, &config.jobs, config.images, Arc::clone(&metrics))?;
         let policy = Policy {
             dev: config.dev,
@@ -120,7 +124,8 @@ fn expect_guarded(config: &Config, keys: &Keyring) -> Result<(), OpenError> {
     if !config.dev && !config.is_loopback() && !config.access.insecure {
         return Err(OpenError::Unguarded(format!(
             "HOST: {host:?} can be reached by others, and without API keys anybody may use the service; add a key with \
-             `spinelift keys add NAME`, set API_KEYS, or say --insecure if something in front of it keeps strangers out"
+             `spinelift keys add NAME` (of a container: run its image with its volume and `keys add NAME`), set API_KEYS, \
+             or say --insecure if something in front of it keeps strangers out"
         )));
     }
     if config.access.cors_origins == CorsOrigins::Any {
@@ -132,7 +137,26 @@ fn expect_guarded(config: &Config, keys: &Keyring) -> Result<(), OpenError> {
 }
 
 async fn open_store(database: &Database, queue_limit: u64) -> Result<Arc<dyn Store>, StoreError> {
-    let Database { durability, .. } = *database;
-    let options = SqliteOptions { path: database.path(), durability, queue_limit, timing: Timing::default() };
-    Ok(SqliteStore::open(options).await?)
+    let timing = Timing::default();
+    let Database { ref url, durability, connections } = *database;
+    match database.kind() {
+        DatabaseKind::File(path) => {
+            Ok(SqliteStore::open(SqliteOptions { path, durability, queue_limit, timing }).await?)
+        }
+        DatabaseKind::Server => {
+            let (url, tables) = (url.clone(), Tables::BringUpToDate);
+            Ok(PostgresStore::open(PostgresOptions { url, connections, tables, queue_limit, timing }).await?)
+        }
+    }
+}
+
+async fn open_blobs(storage: &Storage) -> Result<Blobs, OpenError> {
+    match storage.backend {
+        StorageBackend::Local => Blobs::folder(&storage.path).map_err(OpenError::Folder),
+        StorageBackend::S3 => {
+            let blobs = Blobs::bucket(&storage.bucket).map_err(OpenError::Bucket)?;
+            blobs.check_usable().await.map_err(OpenError::Bucket)?;
+            Ok(blobs)
+        }
+    }
 }

@@ -10,7 +10,7 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
-pub use announcement::{announcement, timestamp};
+pub use announcement::{announcement, public_url, timestamp};
 pub use failure::{Failure, FailureCode};
 pub use id::{InvalidJobId, JobId};
 
@@ -31,7 +31,7 @@ pub enum JobState {
     Cancelled,
 }
 
-/// Every legal step, and no other. A finished job may only be started anew by its caller, which makes it queued again.
+/// Every legal step, and no other. A job that ended without a result may be started anew, which makes it queued again.
 const TRANSITIONS: &[(JobState, JobState)] = &[
     (JobState::Queued, JobState::Running),    // claimed
     (JobState::Queued, JobState::Cancelled),  // called off before it began
@@ -39,8 +39,8 @@ const TRANSITIONS: &[(JobState, JobState)] = &[
     (JobState::Running, JobState::Completed), // done
     (JobState::Running, JobState::Failed),    // cannot be done
     (JobState::Running, JobState::Cancelled), // called off while running
-    (JobState::Failed, JobState::Queued),     // submitted anew after a passing failure
-    (JobState::Cancelled, JobState::Queued),  // submitted anew
+    (JobState::Failed, JobState::Queued),     // submitted anew after a passing failure, or retried by hand
+    (JobState::Cancelled, JobState::Queued),  // submitted anew, or retried by hand
 ];
 
 impl JobState {

@@ -1,5 +1,6 @@
 //! API keys as values: what a name, a secret, a scope and a rate are.
 
+mod links;
 mod rate;
 mod scope;
 
@@ -10,6 +11,7 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
 
+pub use links::Links;
 pub use rate::{Bucket, InvalidRate, Left, Limit, Rate};
 pub use scope::{InvalidScope, Scope, Scopes};
 

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 
 use crate::config::Access;
-use crate::key::{Bucket, Digest, Left, Rate, Scopes};
+use crate::key::{Bucket, Digest, Left, Links, Rate, Scopes};
 use crate::store::{KeyId, KeyStore, Result, Store, StoreError, StoredKey};
 
 /// How often the keys of the database are looked at. What is added or revoked holds that much later at most.
@@ -42,6 +42,7 @@ pub struct Key {
     digest: Digest,
     scopes: Scopes,
     rate: Option<Rate>,
+    links_lead: Option<Links>,
     last_noted_ms: Option<i64>,
     calls: Mutex<Bucket>,
     /// By job; empty until the first is followed.
@@ -65,6 +66,7 @@ impl Key {
             digest,
             scopes,
             rate,
+            links_lead: None,
             last_noted_ms: None,
             calls: Mutex::default(),
             links: Mutex::default(),
@@ -75,7 +77,7 @@ impl Key {
 
     fn kept(stored: &StoredKey, usual: Option<Rate>) -> Self {
         let key = Self::new(&stored.name, stored.digest, stored.scopes, stored.limit.over(usual));
-        Self { id: Some(stored.id), last_noted_ms: stored.last_used_at_ms, ..key }
+        Self { id: Some(stored.id), links_lead: stored.links, last_noted_ms: stored.last_used_at_ms, ..key }
     }
 
     /// Owns the jobs.
@@ -100,6 +102,12 @@ impl Key {
     #[must_use]
     pub fn rate(&self) -> Option<Rate> {
         self.rate
+    }
+
+    /// Where links to its owner's results lead, if it says so.
+    #[must_use]
+    pub fn links(&self) -> Option<Links> {
+        self.links_lead
     }
 
     /// Whether it opens nothing any more. For who has kept it since.
@@ -326,11 +334,21 @@ mod tests {
     #[async_trait]
     impl KeyStore for Table {
         async fn add_key(&self, key: NewKey) -> Result<KeyId> {
-            let NewKey { name, digest, scopes, limit } = key;
+            let NewKey { name, digest, scopes, limit, links } = key;
             let mut keys = self.0.lock().unwrap();
             let id = KeyId(keys.len() as i64 + 1);
             let (created_at_ms, last_used_at_ms, revoked_at_ms) = (0, None, None);
-            keys.push(StoredKey { id, name, digest, scopes, limit, created_at_ms, last_used_at_ms, revoked_at_ms });
+            keys.push(StoredKey {
+                id,
+                name,
+                digest,
+                scopes,
+                limit,
+                links,
+                created_at_ms,
+                last_used_at_ms,
+                revoked_at_ms,
+            });
             Ok(id)
         }
 
@@ -368,7 +386,7 @@ mod tests {
 
     fn new_key(name: &str, secret: &str) -> NewKey {
         let (digest, scopes) = (Digest::of(secret), Scopes::USUAL);
-        NewKey { name: name.into(), digest, scopes, limit: Limit::Own(Rate::new(10, 3600).unwrap()) }
+        NewKey { name: name.into(), digest, scopes, limit: Limit::Own(Rate::new(10, 3600).unwrap()), links: None }
     }
 
     fn owner(keyring: &Keyring, secret: &str) -> Option<String> {

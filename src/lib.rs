@@ -51,6 +51,8 @@ pub mod crash_point;
 pub mod net;
 #[cfg(feature = "serve")]
 pub mod store;
+#[cfg(feature = "serve")]
+mod tls;
 
 #[cfg(feature = "serve")]
 pub mod app;
@@ -64,6 +66,8 @@ pub mod http;
 pub mod keyring;
 #[cfg(feature = "serve")]
 pub mod metrics;
+#[cfg(feature = "serve")]
+pub mod presence;
 #[cfg(feature = "serve")]
 pub mod result_link;
 #[cfg(feature = "serve")]

@@ -60,6 +60,16 @@ struct OfStage {
     stage: &'static str,
 }
 
+/// What a process does.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfRole {
+    /// From a closed set.
+    role: &'static str,
+}
+
+/// Every role.
+const ROLES: [&str; 3] = ["all", "api", "worker"];
+
 /// Every metric. Cheap to count from any thread.
 #[derive(Debug)]
 pub struct Metrics {
@@ -77,6 +87,7 @@ pub struct Metrics {
     queue_oldest_seconds: Seconds,
     jobs_running: Gauge,
     deliveries_waiting: Gauge,
+    nodes: Family<OfRole, Gauge>,
     deliveries: Family<Outcome, Counter>,
     worker_deaths: Counter,
     jobs_poisoned: Counter,
@@ -102,6 +113,7 @@ impl Default for Metrics {
             queue_oldest_seconds: Seconds::default(),
             jobs_running: Gauge::default(),
             deliveries_waiting: Gauge::default(),
+            nodes: Family::default(),
             deliveries: Family::default(),
             worker_deaths: Counter::default(),
             jobs_poisoned: Counter::default(),
@@ -114,28 +126,48 @@ impl Default for Metrics {
     }
 }
 
+/// The help text of a figure that every node reads from the one database.
+macro_rules! of_fleet {
+    ($what:literal) => {
+        concat!($what, ", in the database that all nodes share: every node says the same, so take max and never sum")
+    };
+}
+
 impl Metrics {
-    /// The names, one line each. Counters end in `_total` and times in `_seconds` on the wire.
+    /// The names, one line each. Counters end in `_total` and times in `_seconds` on the wire. What a node counts itself
+    /// may be summed over nodes; what it reads from the database they share may not.
     fn register(&mut self) {
         let r = &mut self.registry;
-        r.register("http_requests", "Requests answered", self.requests.clone());
-        r.register_with_unit("http_request", "Time to answer", Unit::Seconds, self.request_seconds.clone());
-        r.register("errors", "Requests refused, by code", self.errors.clone());
-        r.register("rejections", "Requests refused because of load", self.rejections.clone());
-        r.register("connections", "Open connections", self.connections.clone());
-        r.register("jobs_submitted", "Submissions by what became of them", self.jobs_submitted.clone());
-        r.register("jobs_finished", "Attempts by how they ended", self.jobs_finished.clone());
-        r.register_with_unit("job", "Time of one attempt", Unit::Seconds, self.job_seconds.clone());
-        r.register_with_unit("stage", "Time of one stage of the engine", Unit::Seconds, self.stage_seconds.clone());
-        r.register("queue_jobs", "Jobs waiting", self.queue_jobs.clone());
-        r.register_with_unit("queue_oldest", "Wait of the oldest", Unit::Seconds, self.queue_oldest_seconds.clone());
-        r.register("jobs_running", "Jobs being done", self.jobs_running.clone());
-        r.register("deliveries_waiting", "Callbacks not yet delivered", self.deliveries_waiting.clone());
-        r.register("deliveries", "Attempts to deliver a callback", self.deliveries.clone());
-        r.register("worker_deaths", "Jobs taken back from dead workers", self.worker_deaths.clone());
-        r.register("jobs_poisoned", "Jobs given up after too many deaths", self.jobs_poisoned.clone());
-        r.register("stale_writes", "Writes refused by their fencing token", self.stale_writes.clone());
-        r.register("cache", "Lookups of equal requests", self.cache.clone());
+        r.register("http_requests", "Requests that this node answered", self.requests.clone());
+        r.register_with_unit(
+            "http_request",
+            "Time until this node answered",
+            Unit::Seconds,
+            self.request_seconds.clone(),
+        );
+        r.register("errors", "Requests that this node refused, by code", self.errors.clone());
+        r.register("rejections", "Requests that this node refused because of load", self.rejections.clone());
+        r.register("connections", "Open connections of this node", self.connections.clone());
+        r.register("jobs_submitted", "Submissions to this node by what became of them", self.jobs_submitted.clone());
+        r.register("jobs_finished", "Attempts of this node by how they ended", self.jobs_finished.clone());
+        r.register_with_unit("job", "Time of one attempt of this node", Unit::Seconds, self.job_seconds.clone());
+        r.register_with_unit(
+            "stage",
+            "Time of one stage of this node's engine",
+            Unit::Seconds,
+            self.stage_seconds.clone(),
+        );
+        r.register("queue_jobs", of_fleet!("Jobs waiting"), self.queue_jobs.clone());
+        let help = of_fleet!("Wait of the oldest job that could start");
+        r.register_with_unit("queue_oldest", help, Unit::Seconds, self.queue_oldest_seconds.clone());
+        r.register("jobs_running", of_fleet!("Jobs being done"), self.jobs_running.clone());
+        r.register("deliveries_waiting", of_fleet!("Callbacks not yet delivered"), self.deliveries_waiting.clone());
+        r.register("nodes", of_fleet!("Processes seen within 30 s, by role"), self.nodes.clone());
+        r.register("deliveries", "Attempts of this node to deliver a callback", self.deliveries.clone());
+        r.register("worker_deaths", "Jobs that this node took back from dead workers", self.worker_deaths.clone());
+        r.register("jobs_poisoned", "Jobs that this node gave up after too many deaths", self.jobs_poisoned.clone());
+        r.register("stale_writes", "Writes of this node refused by their fencing token", self.stale_writes.clone());
+        r.register("cache", "Lookups of equal requests by this node", self.cache.clone());
     }
 
     /// A counter that first appears at 1 shows no increase from 0, so that an alert would miss what happens once.
@@ -158,6 +190,7 @@ impl Metrics {
         for code in ["INTERNAL", "REQUEST_TIMEOUT", "STORAGE_UNAVAILABLE"] {
             drop(self.errors.get_or_create(&OfCode { code }));
         }
+        self.nodes([].into_iter());
     }
 
     /// A request was answered.
@@ -209,6 +242,15 @@ impl Metrics {
         self.jobs_running.set(i64::try_from(queue.running).unwrap_or(i64::MAX));
         self.deliveries_waiting.set(i64::try_from(queue.deliveries).unwrap_or(i64::MAX));
         self.queue_oldest_seconds.set(queue.oldest.as_secs_f64());
+    }
+
+    /// The processes that live were counted: the role of each.
+    pub fn nodes<'a>(&self, roles: impl Iterator<Item = &'a str>) {
+        let seen: Vec<&str> = roles.collect();
+        for role in ROLES {
+            let count = seen.iter().filter(|of| **of == role).count();
+            self.nodes.get_or_create(&OfRole { role }).set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
     }
 
     /// A callback was tried: `delivered`, `retried` or `given_up`.

@@ -2,17 +2,24 @@
 //!
 //! Where API keys are on, the URL carries its owner, the time until which it is good and a signature under one of the
 //! owner's keys, the newest. A key that is taken away takes its links with it.
+//!
+//! Where results are in a bucket, links may lead straight there instead, for owners whose newest key says so or all of
+//! them. Such a link is signed with the bucket's credentials for a week at most, and ends with them: taking the key away
+//! does not end it.
 
 use std::fmt::Write;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
+use chrono::Utc;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use crate::config::Config;
+use crate::blob::Blobs;
+use crate::config::{Config, Role};
 use crate::job::JobId;
-use crate::key::Digest;
+use crate::key::{Digest, Links};
 use crate::keyring::{Key, Keyring};
 
 /// What a key for links is derived with.
@@ -28,6 +35,22 @@ pub struct ResultLinks {
     kept_s: i64,
     /// The keys as they are at each moment.
     keys: Arc<Keyring>,
+    /// Where links lead for owners that do not say.
+    usual: Links,
+    blobs: Blobs,
+}
+
+/// A completed job, for its link.
+#[derive(Debug, Clone, Copy)]
+pub struct Completed<'a> {
+    /// The API key's name.
+    pub owner: &'a str,
+    /// The job.
+    pub job: &'a JobId,
+    /// When it ended, ms since 1970-01-01 UTC.
+    pub at_ms: i64,
+    /// The blob of its mesh, if that is known. Without it a link leads to the service.
+    pub hash: Option<&'a str>,
 }
 
 /// What a signed link carries in its query.
@@ -44,8 +67,10 @@ pub struct Signed<'a> {
 impl ResultLinks {
     /// Links as these settings have them.
     #[must_use]
-    pub fn new(config: &Config, keys: Arc<Keyring>) -> Self {
+    pub fn new(config: &Config, keys: Arc<Keyring>, blobs: Blobs) -> Self {
         Self {
+            usual: config.storage.links,
+            blobs,
             base: config.http.public_url.clone().or_else(|| own_address(config)),
             prefix: config.http.api_prefix.clone(),
             kept_s: i64::try_from(config.jobs.result_ttl.as_secs()).unwrap_or(i64::MAX),
@@ -53,17 +78,55 @@ impl ResultLinks {
         }
     }
 
-    /// The URL of a result under the address that the settings know; `None` if they know none that a caller could use, or
-    /// if its owner has no key any more.
+    /// Whether an owner's links lead to the storage, for which the blob must be known.
     #[must_use]
-    pub fn url(&self, owner: &str, job: &JobId, finished_at_ms: i64) -> Option<String> {
-        self.url_under(self.base.as_deref()?, owner, job, finished_at_ms)
+    pub fn lead_to_storage(&self, owner: &str) -> bool {
+        // As with the key that links are signed with, the newest decides.
+        let own = self.keys.of(owner).first().and_then(|key| key.links());
+        own.unwrap_or(self.usual) == Links::Storage
+    }
+
+    /// The URL of a result, wherever its owner's links lead: of the service under `base`, or if that is `None` under the
+    /// address that the settings know.
+    pub async fn url(&self, base: Option<&str>, completed: Completed<'_>) -> Option<String> {
+        let Completed { owner, job, at_ms, hash } = completed;
+        if let Some(hash) = hash
+            && self.lead_to_storage(owner)
+            && let Some(url) = self.storage_url(hash, at_ms).await
+        {
+            return Some(url);
+        }
+        self.service_url(base, owner, job, at_ms)
+    }
+
+    /// A link to the blob itself, good for as long as its job is kept; `None` if no such link can be had.
+    async fn storage_url(&self, hash: &str, at_ms: i64) -> Option<String> {
+        let left = (at_ms / 1000).saturating_add(self.kept_s).saturating_sub(Utc::now().timestamp());
+        let left = Duration::from_secs(u64::try_from(left).ok().filter(|left| *left > 0)?);
+        let link = self.blobs.link(hash, left).await;
+        link.inspect_err(
+            |cause| tracing::warn!(%cause, "no link to the bucket can be signed, one to the service is given"),
+        )
+        .ok()?
+    }
+
+    fn service_url(&self, base: Option<&str>, owner: &str, job: &JobId, at_ms: i64) -> Option<String> {
+        match base {
+            Some(base) => self.service_url_under(base, owner, job, at_ms),
+            None => self.own_url(owner, job, at_ms),
+        }
+    }
+
+    /// The URL of a result at the service under the address that the settings know; `None` if they know none that a caller
+    /// could use, or if its owner has no key any more.
+    #[must_use]
+    pub fn own_url(&self, owner: &str, job: &JobId, finished_at_ms: i64) -> Option<String> {
+        self.service_url_under(self.base.as_deref()?, owner, job, finished_at_ms)
     }
 
     /// The URL of a result under an address, unless keys are on and its owner has none. The same for the same job and
     /// keys, so that answers can be compared: it ends when the result itself is no longer kept.
-    #[must_use]
-    pub fn url_under(&self, base: &str, owner: &str, job: &JobId, finished_at_ms: i64) -> Option<String> {
+    fn service_url_under(&self, base: &str, owner: &str, job: &JobId, finished_at_ms: i64) -> Option<String> {
         let mut url = format!("{base}{}/mesh/{job}/result", self.prefix);
         if self.keys.is_on() {
             let key = link_key(self.keys.of(owner).first()?.digest())?;
@@ -104,8 +167,12 @@ fn tag(key: &Hmac<Sha256>, job: &str, expires: &str) -> Hmac<Sha256> {
     key.clone().chain_update(b"result\n").chain_update(job).chain_update(b"\n").chain_update(expires)
 }
 
-/// Where the service listens, if that can be connected to as it is written.
+/// Where the service listens, if that can be connected to as it is written, and has results: a node that only does jobs has
+/// none to give.
 fn own_address(config: &Config) -> Option<String> {
+    if config.role == Role::Worker {
+        return None;
+    }
     let everywhere = config.http.host.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified());
     let host =
         if config.http.host.contains(':') { format!("[{}]", config.http.host) } else { config.http.host.clone() };
@@ -135,7 +202,7 @@ mod tests {
         config.http.public_url = Some("https://mesh.example".into());
         config.access.api_keys =
             keys.iter().map(|(name, secret)| ApiKey { name: (*name).into(), secret: (*secret).into() }).collect();
-        ResultLinks::new(&config, Arc::new(Keyring::new(&config.access)))
+        ResultLinks::new(&config, Arc::new(Keyring::new(&config.access)), Blobs::memory())
     }
 
     fn proven(links: &ResultLinks, job: &str, signed: Signed<'_>, now_s: i64) -> Option<String> {
@@ -149,14 +216,27 @@ mod tests {
 
     #[test]
     fn a_link_is_plain_where_keys_are_off() {
-        let url = links(&[]).url("", &JobId::parse("hero").unwrap(), 0).unwrap();
+        let url = links(&[]).own_url("", &JobId::parse("hero").unwrap(), 0).unwrap();
         assert_eq!(url, "https://mesh.example/api/v1/mesh/hero/result");
+    }
+
+    #[test]
+    fn a_worker_that_knows_no_public_url_names_nobody() {
+        let mut config = Config { role: Role::Worker, ..Config::default() };
+        let url = |config: &Config| {
+            let keys = Arc::new(Keyring::new(&config.access));
+            ResultLinks::new(config, keys, Blobs::memory()).own_url("", &JobId::parse("hero").unwrap(), 0)
+        };
+        assert_eq!(url(&config), None);
+        config.http.public_url = Some("https://mesh.example".into());
+        assert!(url(&config).is_some());
+        assert!(url(&Config::default()).is_some(), "others name themselves");
     }
 
     #[test]
     fn a_signed_link_proves_its_owner_until_the_result_goes() {
         let links = links(&[("rails", "secret"), ("other", "secret2")]);
-        let url = links.url("rails", &JobId::parse("hero").unwrap(), 1_000_000).unwrap();
+        let url = links.own_url("rails", &JobId::parse("hero").unwrap(), 1_000_000).unwrap();
         let signed = parts(&url);
         let last = 1000 + 7 * 24 * 3600 - 1;
         assert_eq!(proven(&links, "hero", signed, last).as_deref(), Some("rails"));
@@ -172,7 +252,7 @@ mod tests {
     #[test]
     fn a_link_is_not_signed_with_the_secret_itself() {
         let links = links(&[("rails", "secret")]);
-        let url = links.url("rails", &JobId::parse("hero").unwrap(), 1_000_000).unwrap();
+        let url = links.own_url("rails", &JobId::parse("hero").unwrap(), 1_000_000).unwrap();
         let signed = parts(&url);
         for key in [b"secret".as_slice(), Digest::of("secret").as_bytes()] {
             let plain = tag(&Hmac::new_from_slice(key).unwrap(), "hero", signed.expires);
@@ -183,7 +263,7 @@ mod tests {
     #[test]
     fn an_owner_without_a_key_has_no_link() {
         let links = links(&[("rails", "secret")]);
-        let url = |owner: &str| links.url(owner, &JobId::parse("hero").unwrap(), 0);
+        let url = |owner: &str| links.own_url(owner, &JobId::parse("hero").unwrap(), 0);
         assert!(url("rails").is_some());
         assert_eq!((url("gone"), url("")), (None, None));
     }
@@ -192,7 +272,7 @@ mod tests {
     fn while_a_secret_is_changed_links_of_both_are_good() {
         let (old, new) = (links(&[("rails", "old")]), links(&[("rails", "new")]));
         let both = links(&[("rails", "new"), ("rails", "old")]);
-        let url = |links: &ResultLinks| links.url("rails", &JobId::parse("hero").unwrap(), 0).unwrap();
+        let url = |links: &ResultLinks| links.own_url("rails", &JobId::parse("hero").unwrap(), 0).unwrap();
         assert_eq!(url(&both), url(&new));
         for given in [url(&old), url(&new)] {
             assert_eq!(proven(&both, "hero", parts(&given), 0).as_deref(), Some("rails"));
@@ -204,11 +284,24 @@ mod tests {
     fn an_address_that_nobody_can_call_gives_no_link() {
         let mut config = Config::default();
         let job = JobId::parse("hero").unwrap();
-        let url = |config: &Config| ResultLinks::new(config, Arc::new(Keyring::new(&config.access))).url("", &job, 0);
+        let keys = |config: &Config| Arc::new(Keyring::new(&config.access));
+        let url = |config: &Config| ResultLinks::new(config, keys(config), Blobs::memory()).own_url("", &job, 0);
         assert_eq!(url(&config).as_deref(), Some("http://127.0.0.1:8000/api/v1/mesh/hero/result"));
         config.http.host = "::1".into();
         assert_eq!(url(&config).as_deref(), Some("http://[::1]:8000/api/v1/mesh/hero/result"));
         config.http.host = "0.0.0.0".into();
         assert_eq!(url(&config), None);
+    }
+
+    #[tokio::test]
+    async fn a_link_leads_to_the_service_where_no_bucket_is() {
+        let mut links = links(&[("rails", "secret")]);
+        links.usual = Links::Storage;
+        assert!(links.lead_to_storage("rails"));
+        let job = JobId::parse("hero").unwrap();
+        let completed = Completed { owner: "rails", job: &job, at_ms: 0, hash: Some("abc") };
+        assert_eq!(links.url(None, completed).await, links.own_url("rails", &job, 0));
+        let elsewhere = links.url(Some("http://elsewhere"), completed).await.unwrap();
+        assert!(elsewhere.starts_with("http://elsewhere/api/v1/mesh/hero/result?key=rails"), "{elsewhere}");
     }
 }

@@ -8,6 +8,13 @@ use core::time::Duration;
 /// that restarts, and the caller knows within minutes, five slow fetches included.
 pub const JOB_TRIES: u32 = 5;
 
+/// How often a job is begun while what the service itself stands on, its storage or database, cannot be used: with waits
+/// of up to a minute for over an hour and a half. The job can do nothing for it, and its caller was promised an end.
+pub const OUTAGE_TRIES: u32 = 100;
+
+/// Longest wait between two attempts of a job during an outage, s: as long as it may then go on for longer than need be.
+const LONGEST_OUTAGE_BACKOFF_S: u64 = 60;
+
 /// Longest wait between two attempts of a job, s; out of reach with five tries, binding if somebody raises them.
 const LONGEST_JOB_BACKOFF_S: u64 = 600;
 
@@ -36,6 +43,14 @@ pub fn job_backoff(job: &str, attempt: u32, asked: Option<Duration>) -> Option<D
     let doublings = attempt.saturating_sub(1).min(16);
     let base = (2_u64 << doublings).min(LONGEST_JOB_BACKOFF_S);
     Some(obeying(asked, LONGEST_ASKED_BY_SOURCE_S, jittered(base, job, attempt)))
+}
+
+/// The same where not the job failed but what the service stands on.
+#[must_use]
+pub fn outage_backoff(job: &str, attempt: u32) -> Option<Duration> {
+    let doublings = attempt.saturating_sub(1).min(16);
+    let base = (2_u64 << doublings).min(LONGEST_OUTAGE_BACKOFF_S);
+    (attempt < OUTAGE_TRIES).then(|| jittered(base, job, attempt))
 }
 
 /// How long a callback waits after `attempts` attempts to deliver it; `None` if that was the last. `asked` is the

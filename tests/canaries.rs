@@ -35,6 +35,8 @@ use world::{World, fetched, image, with_callback};
 
 /// An independent client of the service.
 fn client() -> reqwest::Client {
+    // Installed by whichever test is first.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder().no_proxy().build().unwrap()
 }
 

@@ -25,6 +25,8 @@ use tokio_rustls::TlsAcceptor;
 
 /// An independent client of the service.
 fn client() -> reqwest::Client {
+    // Installed by whichever test is first.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder().no_proxy().build().unwrap()
 }
 

@@ -22,20 +22,22 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("retry", &["retry"]),
     ("signature", &["signature"]),
     // adapters
-    ("net", &["net", "crash_point", "job"]),
+    ("tls", &["tls"]),
+    ("net", &["net", "crash_point", "job", "tls"]),
     ("store", &["store", "crash_point", "job", "key"]),
-    ("blob", &["blob"]),
+    ("blob", &["blob", "tls"]),
     ("crash_point", &["crash_point"]),
     // use cases
-    ("config", &["config", "store", "crash_point", "decode", "mesh", "signature", "key"]),
+    ("config", &["config", "store", "blob", "crash_point", "decode", "mesh", "signature", "key"]),
     ("metrics", &["metrics", "mesh", "store"]),
     ("keyring", &["keyring", "config", "store", "key"]),
-    ("result_link", &["result_link", "keyring", "config", "job", "key"]),
+    ("result_link", &["result_link", "keyring", "config", "blob", "job", "key"]),
     ("compute", &["compute", "metrics", "config", "export", "decode", "job", "mesh", "blob"]),
     (
         "app",
         &["app", "keyring", "result_link", "compute", "metrics", "config", "blob", "store", "net", "signature", "job"],
     ),
+    ("presence", &["presence", "app", "config", "store"]),
     (
         "worker",
         &[
@@ -79,7 +81,13 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "mesh",
         ],
     ),
-    ("cli", &["cli", "http", "worker", "app", "keyring", "config", "store", "key", "export", "decode", "mesh"]),
+    (
+        "cli",
+        &[
+            "cli", "http", "worker", "presence", "app", "keyring", "config", "store", "job", "key", "export", "decode",
+            "mesh",
+        ],
+    ),
     ("main", &["cli"]),
 ];
 
@@ -106,6 +114,7 @@ const CRATES_BEYOND_THE_ENGINE: &[&str] = &[
     "ipnet",
     "object_store",
     "prometheus_client",
+    "reqwest",
     "rlimit",
     "rustls",
     "rustls_platform_verifier",

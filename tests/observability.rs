@@ -114,6 +114,37 @@ fn quantiles_are_of_buckets_and_rates_of_counters() {
     }
 }
 
+/// Families whose help says that they are read from the shared database.
+fn of_the_fleet() -> Vec<String> {
+    let text = Metrics::default().encode().unwrap();
+    let helps = text.lines().filter_map(|line| line.strip_prefix("# HELP "));
+    helps.filter(|help| help.contains("never sum")).map(|help| help.split(' ').next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn what_every_node_reads_from_one_database_is_taken_once() {
+    let fleet = of_the_fleet();
+    assert_eq!(fleet.len(), 5, "{fleet:?}");
+    for query in dashboard().iter().chain(&alerts()) {
+        // The variables of the dashboard only name it.
+        for name in
+            fleet.iter().filter(|name| !query.starts_with("label_values") && named(query).any(|one| one == *name))
+        {
+            let taken = |by: &str| query.matches(&format!("{by}({name}")).count();
+            let times = named(query).filter(|one| one == name).count();
+            assert_eq!(taken("max") + taken("max by (role) "), times, "{query}: with two nodes it would count twice");
+        }
+    }
+}
+
+#[test]
+fn the_help_says_whose_figure_it_is() {
+    let text = Metrics::default().encode().unwrap();
+    for help in text.lines().filter_map(|line| line.strip_prefix("# HELP ")) {
+        assert!(help.contains("this node") != help.contains("all nodes share"), "{help}");
+    }
+}
+
 #[test]
 fn every_alert_is_explained() {
     let text = read("docs/operations.md");

@@ -3,6 +3,8 @@
 #![cfg(all(unix, feature = "cli", feature = "serve"))]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, its helpers too")]
 
+#[path = "serve/health.rs"]
+mod health;
 #[path = "serve/running.rs"]
 mod running;
 #[path = "serve/secrets.rs"]

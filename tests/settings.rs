@@ -9,7 +9,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use spinelift::config::{
-    Config, CorsOrigins, Durability, Flags, LogFormat, Mistakes, Role, SETTINGS, Takes, example_env, settings_table,
+    BucketOptions, Config, CorsOrigins, Credentials, DatabaseKind, Durability, Flags, Links, LogFormat, Mistakes, Role,
+    SETTINGS, StorageBackend, Takes, example_env, settings_table,
 };
 
 const KEY: &str = "0123456789abcdef";
@@ -31,6 +32,10 @@ fn problem(name: &str, value: &str) -> String {
     assert_eq!(mistakes[0].name, name);
     mistakes[0].problem.clone()
 }
+
+/// A bucket, as little of it as can be.
+const BUCKET: [(&str, &str); 4] =
+    [("STORAGE_BACKEND", "s3"), ("S3_BUCKET", "meshes"), ("S3_ACCESS_KEY_ID", "key"), ("S3_SECRET_ACCESS_KEY", KEY)];
 
 #[test]
 fn without_settings_all_are_at_their_defaults() {
@@ -64,14 +69,22 @@ fn every_setting_changes_something_or_is_refused_by_name() {
                 "DATABASE_URL" => "sqlite:other.db".into(),
                 "STORAGE_PATH" => "other".into(),
                 "REDIS_URL" => "redis://cache".into(),
-                // One value only, and none yet.
-                "STORAGE_BACKEND" => continue,
+                "S3_BUCKET" => "other".into(),
+                "S3_REGION" => "eu-central-1".into(),
+                "S3_ENDPOINT" | "S3_PUBLIC_ENDPOINT" => "https://s3.example.com".into(),
+                "S3_PREFIX" => "spinelift/live".into(),
+                "S3_ACCESS_KEY_ID" | "S3_SECRET_ACCESS_KEY" => "other-key".into(),
                 other => panic!("no value to try for {other}"),
             },
         };
         // CPU_THREADS and the like have their least value as default.
         let value = if value == setting.default { "1".into() } else { value };
-        assert_ne!(read(&[(setting.name, &value)]).unwrap(), Config::default(), "{} = {value}", setting.name);
+        // Those of a bucket say something only where there is one.
+        let of_bucket = setting.part == "Bucket" || setting.name == "STORAGE_BACKEND";
+        let around: &[(&str, &str)] = if of_bucket { &BUCKET } else { &[] };
+        let expected = if setting.name == "STORAGE_BACKEND" { Config::default() } else { read(around).unwrap() };
+        let vars: Vec<_> = [(setting.name, value.as_str())].into_iter().chain(around.iter().copied()).collect();
+        assert_ne!(read(&vars).unwrap(), expected, "{} = {value}", setting.name);
     }
 }
 
@@ -103,6 +116,7 @@ fn values_arrive_where_they_belong() {
         ("DATABASE_URL", "sqlite:///var/lib/spinelift/jobs.db"),
         ("DATABASE_DURABILITY", "process"),
         ("STORAGE_BACKEND", "local"),
+        ("RESULT_LINKS", "service"),
         ("STORAGE_PATH", "/var/lib/spinelift/blobs"),
         ("REDIS_URL", "redis://user:password@cache:6379/0"),
     ])
@@ -121,7 +135,7 @@ fn values_arrive_where_they_belong() {
     assert_eq!((jobs.concurrent, jobs.cpu_threads, jobs.max_batch), (4, 3, 6));
     assert_eq!((jobs.queue_limit, jobs.memory_bytes, jobs.timeout), (5, 32 << 20, seconds(60)));
     assert_eq!((jobs.result_ttl, jobs.failed_ttl), (seconds(61), seconds(62)));
-    assert_eq!(config.database.path(), Path::new("/var/lib/spinelift/jobs.db"));
+    assert_eq!(config.database.kind(), DatabaseKind::File("/var/lib/spinelift/jobs.db".into()));
     assert_eq!(config.database.durability, Durability::Process);
     assert_eq!(config.storage.path, Path::new("/var/lib/spinelift/blobs"));
     assert_eq!(config.unused, ["REDIS_URL"]);
@@ -150,7 +164,7 @@ fn every_mistake_is_told_at_once() {
         ("LOG_FORMAT", "xml"),
         ("DEBUG", "maybe"),
         ("SPINELIFT_JOB_TIMOUT", "5"),
-        ("STORAGE_BACKEND", "s3"),
+        ("STORAGE_BACKEND", "s4"),
         ("HOST", "everywhere"),
         ("QUEUE_LIMIT", "7"),
     ])
@@ -200,14 +214,108 @@ fn names_of_other_programs_are_not_ours() {
 }
 
 #[test]
-fn what_is_not_in_this_version_is_said_to_be() {
-    for (name, value) in [
-        ("STORAGE_BACKEND", "s3"),
-        ("DATABASE_URL", "postgres://db/spinelift"),
-        ("DATABASE_URL", "postgresql://db/spinelift"),
-    ] {
-        assert!(problem(name, value).contains("not in this version"), "{name}={value}");
+fn a_database_is_a_file_or_a_server() {
+    for url in ["postgres://app@db/spinelift", "postgresql://app:p%40ss@[::1]:5433/spinelift?sslmode=verify-full"] {
+        let config = read(&[("DATABASE_URL", url), ("DATABASE_POOL", "7")]).unwrap();
+        assert_eq!((config.database.kind(), config.database.connections), (DatabaseKind::Server, 7));
     }
+    for url in ["postgres:", "postgres://db", "postgres://db/", "postgres://a:p@ss/word@db/x", "postgres://db:x/x"] {
+        assert!(problem("DATABASE_URL", url).contains("postgres://USER:PASSWORD@HOST:PORT/NAME"), "{url}");
+    }
+    let mistakes = read(&[("DATABASE_URL", "postgres://db/x"), ("DATABASE_DURABILITY", "process")]).unwrap_err();
+    assert!(mistakes.to_string().contains("synchronous_commit"), "{mistakes}");
+}
+
+#[test]
+fn a_bucket_is_read_with_its_key() {
+    let config = read(
+        &[
+            &BUCKET[..],
+            &[
+                ("S3_REGION", "eu-central-1"),
+                ("S3_ENDPOINT", "http://minio:9000/"),
+                ("S3_PUBLIC_ENDPOINT", "https://S3.Example.com"),
+                ("S3_PREFIX", "spinelift/live"),
+                ("RESULT_LINKS", "storage"),
+            ],
+        ]
+        .concat(),
+    );
+    let storage = config.unwrap().storage;
+    assert_eq!((storage.backend, storage.links), (StorageBackend::S3, Links::Storage));
+    let bucket = storage.bucket;
+    assert_eq!((bucket.name.as_str(), bucket.region.as_str()), ("meshes", "eu-central-1"));
+    assert_eq!(bucket.endpoint.as_deref(), Some("http://minio:9000"));
+    assert_eq!(bucket.public_endpoint.as_deref(), Some("https://s3.example.com"));
+    assert_eq!(bucket.prefix, "spinelift/live");
+    assert_eq!(bucket.credentials, Credentials::Key { id: "key".into(), secret: KEY.into() });
+}
+
+#[test]
+fn of_the_environment_of_aws_only_credentials_are_taken() {
+    let token = ("AWS_SESSION_TOKEN", "token");
+    let given = [
+        ("STORAGE_BACKEND", "s3"),
+        ("S3_BUCKET", "meshes"),
+        ("AWS_ACCESS_KEY_ID", "AKIA"),
+        ("AWS_SECRET_ACCESS_KEY", KEY),
+        token,
+        ("AWS_ENDPOINT", "http://evil.example"),
+        ("AWS_ENDPOINT_URL_S3", "http://evil.example"),
+        ("AWS_SKIP_SIGNATURE", "true"),
+        ("AWS_ALLOW_HTTP", "true"),
+        ("AWS_REGION", "mars-north-1"),
+        ("AWS_PROXY_URL", "http://evil.example"),
+    ];
+    let bucket = read(&given).unwrap().storage.bucket;
+    let pairs = [("AWS_ACCESS_KEY_ID", "AKIA"), ("AWS_SECRET_ACCESS_KEY", KEY), token];
+    let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    let expected = BucketOptions {
+        name: "meshes".into(),
+        credentials: Credentials::Surroundings(pairs),
+        ..Config::default().storage.bucket
+    };
+    assert_eq!(bucket, expected);
+    // A key of our own settings leaves them alone, and so does a folder.
+    let own = [&given[..], &[("S3_ACCESS_KEY_ID", "key"), ("S3_SECRET_ACCESS_KEY", "secret")]].concat();
+    let expected = Credentials::Key { id: "key".into(), secret: "secret".into() };
+    assert_eq!(read(&own).unwrap().storage.bucket.credentials, expected);
+    assert_eq!(read(&given[2..]).unwrap(), Config::default());
+}
+
+#[test]
+fn what_a_bucket_lacks_is_told_at_once() {
+    let names = |vars: &[(&str, &str)]| {
+        let mistakes = read(vars).unwrap_err().0;
+        mistakes.into_iter().map(|mistake| mistake.name).collect::<Vec<_>>().join(" ")
+    };
+    let s3 = ("STORAGE_BACKEND", "s3");
+    assert_eq!(names(&[s3]), "S3_BUCKET");
+    assert_eq!(
+        names(&[s3, ("S3_ACCESS_KEY_ID", "a"), ("S3_ENDPOINT", "minio:9000")]),
+        "S3_ENDPOINT S3_BUCKET S3_SECRET_ACCESS_KEY"
+    );
+    assert_eq!(names(&[s3, ("S3_BUCKET", "b/c"), ("S3_SECRET_ACCESS_KEY", "a")]), "S3_BUCKET S3_ACCESS_KEY_ID");
+    assert_eq!(names(&[s3, ("S3_BUCKET", "meshes"), ("AWS_ACCESS_KEY_ID", "a")]), "AWS_SECRET_ACCESS_KEY");
+    assert_eq!(names(&[("RESULT_LINKS", "storage")]), "RESULT_LINKS");
+    for (name, wrong) in [
+        ("S3_BUCKET", "https://meshes.example.com"),
+        ("S3_BUCKET", "ab"),
+        ("S3_REGION", "eu central"),
+        ("S3_PREFIX", "/a"),
+        ("S3_PREFIX", "a/"),
+        ("S3_PREFIX", "a//b"),
+        ("S3_PREFIX", "a/../b"),
+    ] {
+        assert!(problem(name, wrong).contains(wrong), "{name}={wrong}");
+    }
+    for wrong in
+        ["s3.example.com", "ftp://s3.example.com", "https://me:hunter2@s3.example.com", "https://s3.example.com/bucket"]
+    {
+        let problem = problem("S3_ENDPOINT", wrong);
+        assert!(!problem.contains("hunter2"), "{problem}");
+    }
+    assert!(!problem("S3_SECRET_ACCESS_KEY", "hunter2 hunter2").contains("hunter2"));
 }
 
 /// Whether others may be let in is decided where the keys of the database are known.
@@ -302,9 +410,11 @@ fn secrets_are_absent_from_whatever_is_printed() {
     for secret in [KEY, WEBHOOK, "C2FV", "hunter2"] {
         assert!(!text.contains(secret), "{text}");
     }
-    for url in ["mysql://user:hunter2@db/x", "postgres://user:hunter2@db/x", "hunter2"] {
+    for url in ["mysql://user:hunter2@db/x", "postgres://user:hunter2@db:x/x", "hunter2"] {
         assert!(!problem("DATABASE_URL", url).contains("hunter2"));
     }
+    let config = read(&[("DATABASE_URL", "postgres://user:hunter2@db/x")]).unwrap();
+    assert!(!format!("{config:?}{config:#?}{}", config.database).contains("hunter2"));
     assert!(!problem("PUBLIC_URL", "https://user:hunter2@example.com").contains("hunter2"));
 }
 

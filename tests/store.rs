@@ -1,11 +1,20 @@
 //! One suite that every database behind the store's trait must pass.
 #![cfg(feature = "serve")]
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, its helpers too")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and says what it skips"
+)]
 
+#[path = "store/admin.rs"]
+mod admin;
 #[path = "store/delivering.rs"]
 mod delivering;
 #[path = "store/ending.rs"]
 mod ending;
+#[path = "store/fairness.rs"]
+mod fairness;
 #[path = "store/fixture.rs"]
 mod fixture;
 #[path = "store/keeping.rs"]
@@ -14,17 +23,26 @@ mod keeping;
 mod keys;
 #[path = "store/leasing.rs"]
 mod leasing;
+#[path = "store/postgres_database.rs"]
+mod postgres_database;
+#[path = "store/postgres_nodes.rs"]
+mod postgres_nodes;
+#[path = "store/postgres_server.rs"]
+mod postgres_server;
 #[path = "store/random.rs"]
 mod random;
 #[path = "store/sqlite_file.rs"]
 mod sqlite_file;
 #[path = "store/submitting.rs"]
 mod submitting;
+#[path = "store/sweeping.rs"]
+mod sweeping;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use fixture::{Backend, Settings};
+use postgres_server::Postgres;
 use spinelift::store::sqlite::{Durability, SqliteOptions, SqliteStore};
 use spinelift::store::{Result, Store};
 
@@ -34,8 +52,8 @@ struct Sqlite {
 }
 
 impl Sqlite {
-    fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
+    async fn new() -> Option<Self> {
+        Some(Self { folder: tempfile::tempdir().unwrap() })
     }
 }
 
@@ -60,7 +78,8 @@ macro_rules! suite {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $test() {
-                    crate::$part::$test(&crate::$backend::new()).await;
+                    let Some(backend) = crate::$backend::new().await else { return };
+                    crate::$part::$test(&backend).await;
                 }
             )+
         })+
@@ -71,6 +90,10 @@ macro_rules! every_database {
     ($($list:tt)+) => {
         mod sqlite {
             suite! { Sqlite: $($list)+ }
+        }
+
+        mod postgres {
+            suite! { Postgres: $($list)+ }
         }
     };
 }
@@ -103,9 +126,19 @@ every_database! {
         a_dead_workers_job_waits_longer_with_each_death,
         the_third_death_fails_the_job,
         a_dead_workers_job_that_was_to_end_is_cancelled,
-        a_restart_takes_everything_back_at_once,
-        a_restart_counts_deaths_too,
         a_job_that_a_worker_died_of_runs_alone,
+    }
+    fairness {
+        a_flood_does_not_delay_another_owner,
+        single_claims_go_round,
+        an_owners_jobs_keep_their_order,
+        shares_are_equal_and_what_is_left_is_filled_up,
+        where_owners_are_many_each_has_one_turn,
+        turns_go_on_behind_the_last_whoever_comes,
+        an_owner_whose_jobs_wait_takes_no_turn,
+        a_suspects_turn_waits_and_is_not_lost,
+        a_suspect_in_a_later_round_is_next,
+        turns_are_even_over_many_claims,
     }
     ending {
         progress_only_grows,
@@ -170,7 +203,46 @@ every_database! {
         a_name_that_could_do_harm_is_not_kept,
         keys_are_there_after_a_restart,
     }
+    admin {
+        jobs_of_every_owner_are_found,
+        an_id_finds_the_job_of_each_owner,
+        all_that_is_kept_of_a_job_is_shown,
+        what_ended_without_a_result_is_started_anew_by_hand,
+        a_retry_tells_its_callers_receiver_of_the_new_run,
+        what_waits_for_a_later_attempt_is_hurried,
+        what_runs_can_start_or_has_its_result_is_left_alone,
+        a_retry_has_no_limit_and_is_counted,
+        jobs_are_called_off_by_hand,
+        only_what_has_ended_and_is_still_meant_is_deleted,
+        a_job_whose_callback_is_owed_is_deleted_only_if_that_is_meant,
+        much_is_changed_in_parts,
+        the_queue_is_known_by_owner,
+        nodes_come_and_go,
+        a_closed_store_answers_no_operator,
+    }
+    sweeping {
+        a_doomed_blob_is_not_referred_to_by_a_submission,
+        a_spared_blob_is_as_before,
+        who_put_a_blob_before_it_went_puts_it_again,
+        what_was_put_long_ago_is_not_referred_to,
+        a_job_completed_with_a_doomed_blob_is_done_again,
+        a_doomed_blob_has_one_sweeper,
+        a_known_job_is_answered_though_its_blob_is_doomed_for_others,
+        one_takes_the_turn_of_all,
+        a_database_knows_its_own_name,
+    }
     random {
         any_sequence_of_operations_tells_a_legal_story,
+    }
+}
+
+/// What only a database of one process can do: the others' nodes may still live.
+mod sqlite_alone {
+    suite! {
+        Sqlite:
+        leasing {
+            a_restart_takes_everything_back_at_once,
+            a_restart_counts_deaths_too,
+        }
     }
 }

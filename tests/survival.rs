@@ -7,6 +7,8 @@
 #![cfg(feature = "serve")]
 #![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test fails by panicking, and reports")]
 
+#[path = "survival/caller.rs"]
+mod caller;
 #[path = "survival/disk.rs"]
 mod disk;
 #[path = "survival/ledger.rs"]
@@ -16,44 +18,22 @@ mod server;
 #[path = "survival/world.rs"]
 mod world;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use sqlx::ConnectOptions;
+use sqlx::sqlite::SqliteConnectOptions;
 
+use caller::{SETTLE, client, next_random, setting};
 use disk::SmallDisk;
-use server::Server;
+use ledger::Entry;
+use server::{POINTS, Server};
 use world::World;
-
-/// How long a job may take to end once the service runs undisturbed. Three deaths of a job wait for no longer than that.
-const SETTLE: Duration = Duration::from_secs(120);
-
-/// Where a job's life can be cut, in the order in which it comes by.
-const POINTS: &[&str] = &[
-    "after_claim",
-    "during_fetch",
-    "before_result",
-    "after_result",
-    "before_final_transaction",
-    "inside_final_transaction",
-    "after_final_transaction",
-    "before_callback",
-    "after_callback",
-];
 
 /// Callers that submit at the same time.
 const SUBMITTERS: usize = 16;
-
-/// One client for a test's runtime each would do, but connections must not outlive a server that was killed.
-fn client() -> reqwest::Client {
-    static READY: LazyLock<()> = LazyLock::new(|| {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    });
-    LazyLock::force(&READY);
-    let builder = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).timeout(Duration::from_secs(30));
-    builder.build().unwrap()
-}
 
 /// The request of a job, different for each, so that none is answered from the cache.
 fn request(world: &World, number: usize, callback: bool) -> Value {
@@ -66,18 +46,8 @@ fn request(world: &World, number: usize, callback: bool) -> Value {
     })
 }
 
-/// Submits until the service says that it has the job. Asking again after a broken connection is what ids are for.
 async fn submit(client: &reqwest::Client, url: &str, request: &Value) {
-    let began = Instant::now();
-    loop {
-        let answer = client.post(url).header("content-type", "application/json").body(request.to_string()).send().await;
-        match answer.map(|answer| answer.status().as_u16()) {
-            Ok(200 | 202) => return,
-            Ok(503) | Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
-            Ok(status) => panic!("{request} was answered {status}"),
-        }
-        assert!(began.elapsed() < SETTLE, "{request} is not accepted");
-    }
+    caller::submit(client, &[url.to_owned()], &request.into()).await;
 }
 
 /// Waits until no job is processing.
@@ -93,16 +63,11 @@ async fn settle(server: &Server) {
     }
 }
 
-fn setting(name: &str, default: usize) -> usize {
-    std::env::var(name).map_or(default, |text| text.parse().unwrap())
-}
-
-/// An xorshift: which moments are chosen need not be good, only various, and printed for a repeat.
-fn next_random(state: &mut u64) -> u64 {
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    *state
+/// Every job, read once the service is gone.
+async fn entries(server: &Server) -> Vec<Entry> {
+    let database = server.folder.join("spinelift-data/spinelift.db");
+    let mut connection = SqliteConnectOptions::new().filename(database).connect().await.unwrap();
+    sqlx::query_as(ledger::ENTRIES).fetch_all(&mut connection).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -154,7 +119,7 @@ async fn random_kills_lose_no_job() {
     deliver(&server, &world, (0..jobs).step_by(4)).await;
     server.stop().await;
 
-    let entries = ledger::read(&server.database()).await;
+    let entries = entries(&server).await;
     let deaths: i64 = entries.iter().map(|entry| entry.deaths).sum();
     let poisoned = entries.iter().filter(|entry| entry.state == "failed").count();
     println!("{deaths} attempts died with their worker, {poisoned} jobs three times; slowest start {slowest_start:?}");
@@ -169,17 +134,9 @@ async fn random_kills_lose_no_job() {
     }
 }
 
-/// Waits until every one of the jobs has been called back, and each with one final message, however often it came.
+/// Waits until every one of the jobs has been called back.
 async fn deliver(server: &Server, world: &World, jobs: impl Iterator<Item = usize>) {
-    let began = Instant::now();
-    for number in jobs {
-        let job = format!("job-{number}");
-        while world.final_callbacks(&job).is_empty() {
-            assert!(began.elapsed() < SETTLE, "{job} is not called back:\n{}", server.log());
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        assert_eq!(world.final_callbacks(&job).len(), 1, "{job}");
-    }
+    world.called_back(jobs.map(|number| format!("job-{number}")), || server.log()).await;
 }
 
 /// Kills itself at a named point of its first job, is started again, and ends the job as if nothing had been.
@@ -196,7 +153,7 @@ async fn survives_a_kill_at(point: &str) {
     settle(&server).await;
     deliver(&server, &world, 0..1).await;
     server.stop().await;
-    let entries = ledger::read(&server.database()).await;
+    let entries = entries(&server).await;
     let [entry] = &entries[..] else { panic!("{point}: {entries:?}") };
     assert_eq!((entry.state.as_str(), entry.final_events, entry.final_deliveries), ("completed", 1, 1), "{point}");
     assert!(!entry.sequences_have_gaps, "{point}: {entry:?}");
@@ -271,7 +228,7 @@ async fn a_job_that_kills_its_worker_takes_no_other_along() {
     assert_eq!(deaths, 3);
     settle(&server).await;
     server.stop().await;
-    let entries = ledger::read(&server.database()).await;
+    let entries = entries(&server).await;
     assert_eq!(entries.len(), 8);
     for entry in entries {
         let expected = if entry.id == "job-3" { ("failed", 3, 1) } else { ("completed", entry.deaths, 1) };
@@ -309,7 +266,7 @@ async fn pause(length: Duration) {
     deliver(&server, &world, 0..jobs).await;
     let mut server = server;
     server.stop().await;
-    for entry in ledger::read(&server.database()).await {
+    for entry in entries(&server).await {
         assert_eq!(
             (entry.state.as_str(), entry.final_events, entry.final_deliveries),
             ("completed", 1, 1),
@@ -322,7 +279,8 @@ async fn pause(length: Duration) {
 async fn a_second_process_on_the_same_file_refuses_and_says_why() {
     let folder = tempfile::tempdir().unwrap();
     let first = Server::start(folder.path(), &[]).await;
-    let mut second = Server::beside(&first);
+    let mut second = Server::prepared(folder.path(), &[]);
+    second.spawn();
     assert!(!second.ended().await.success());
     assert!(second.log().contains("DATABASE_URL"), "{}", second.log());
     assert_eq!(first.get("/health").await.unwrap()["status"], "healthy");
@@ -342,7 +300,7 @@ async fn a_polite_stop_ends_at_once_when_idle_and_gives_jobs_back_when_busy() {
     submit(&client(), &server.url("/api/v1/mesh/generate"), &slow).await;
     world.slow_image_asked_for().await;
     server.stop().await;
-    let entries = ledger::read(&server.database()).await;
+    let entries = entries(&server).await;
     assert_eq!((entries[0].state.as_str(), entries[0].deaths), ("queued", 0), "released, and not as a death");
 }
 
@@ -390,7 +348,7 @@ async fn a_full_disk_refuses_work_and_loses_none() {
     submit(&client, &url, &request(&world, 5000, false)).await;
     settle(&server).await;
     server.stop().await;
-    let entries = ledger::read(&server.database()).await;
+    let entries = entries(&server).await;
     for number in accepted.into_iter().chain([5000]) {
         let entry = entries.iter().find(|entry| entry.id == format!("job-{number}"));
         let entry = entry.unwrap_or_else(|| panic!("job-{number} was accepted and is gone"));

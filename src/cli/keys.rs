@@ -1,18 +1,17 @@
 //! `spinelift keys`: who may call, changed while the service runs.
 
-use std::fmt::Write as _;
 use std::io::{self, Write as _};
-use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, anyhow};
 use chrono::DateTime;
 use clap::{Args, Subcommand};
-use spinelift::config::{Config, Flags};
-use spinelift::key::{Digest, LONGEST_NAME, Limit, Rate, SECRET_BYTES, Scope, Scopes, is_name, secret_of};
+use spinelift::config::{Config, DatabaseKind, Flags, StorageBackend};
+use spinelift::key::{Digest, LONGEST_NAME, Limit, Links, Rate, SECRET_BYTES, Scope, Scopes, is_name, secret_of};
 use spinelift::keyring::LOOK_AGAIN;
-use spinelift::store::sqlite::KeyFile;
-use spinelift::store::{KeyId, KeyStore, NewKey, StoredKey};
+use spinelift::store::postgres::{PostgresOptions, PostgresStore, Tables};
+use spinelift::store::sqlite::SqliteFile;
+use spinelift::store::{KeyId, KeyStore, NewKey, Store, StoredKey};
 use tokio::runtime::Builder;
 
 use super::{EXIT_FAILED, Usage, say, settings};
@@ -28,6 +27,7 @@ use super::{EXIT_FAILED, Usage, say, settings};
 ///   spinelift keys add rails
 ///   spinelift keys add studio --rate 1200/60s > studio.key
 ///   spinelift keys add prometheus --scope admin
+///   spinelift keys add web --result-links storage
 ///   spinelift keys list
 ///   spinelift keys revoke 3
 ///
@@ -68,6 +68,15 @@ struct AddArgs {
     /// [default: RATE_LIMIT]
     #[arg(long, value_parser = limit)]
     rate: Option<Limit>,
+
+    /// Where the `result_url` of its jobs leads: to this service, or straight to the bucket, which needs
+    /// STORAGE_BACKEND=s3 [default: RESULT_LINKS]
+    #[arg(long, value_name = "service|storage", value_parser = links)]
+    result_links: Option<Links>,
+}
+
+fn links(text: &str) -> Result<Links, String> {
+    text.parse()
 }
 
 fn limit(text: &str) -> Result<Limit, String> {
@@ -81,6 +90,7 @@ pub(super) fn run(args: &KeysArgs) -> anyhow::Result<ExitCode> {
     let config = settings::read(&Flags::default())?;
     if let What::Add(add) = &args.what {
         expect_name(&add.name)?;
+        expect_bucket(add, &config)?;
     }
     let runtime = Builder::new_current_thread().enable_all().build().context("the system gives no threads")?;
     match runtime.block_on(apply(&config, &args.what)) {
@@ -104,30 +114,57 @@ fn expect_name(name: &str) -> Result<(), Usage> {
     )))
 }
 
-async fn apply(config: &Config, what: &What) -> anyhow::Result<()> {
-    let path = config.database.path();
-    let is_new = !path.exists();
-    let file = match what {
-        What::Add(_) => KeyFile::open(&path).await?,
-        What::List | What::Revoke { .. } => KeyFile::open_as_it_is(&path).await?,
-    };
-    let done = match what {
-        What::Add(args) => add(&file, args, &path, is_new).await,
-        What::List => list(&file, config).await,
-        What::Revoke { which } => revoke(&file, config, which).await,
-    };
-    let closed = file.close().await;
-    done?;
-    Ok(closed?)
+/// Links to the storage need one that callers can reach.
+fn expect_bucket(add: &AddArgs, config: &Config) -> Result<(), Usage> {
+    if add.result_links != Some(Links::Storage) || config.storage.backend == StorageBackend::S3 {
+        return Ok(());
+    }
+    Err(Usage(
+        "--result-links storage needs a bucket to lead to, and STORAGE_BACKEND is local; run this with the service's \
+         settings, or leave it out"
+            .into(),
+    ))
 }
 
-async fn add(file: &KeyFile, args: &AddArgs, path: &Path, is_new: bool) -> anyhow::Result<()> {
+async fn apply(config: &Config, what: &What) -> anyhow::Result<()> {
+    match config.database.kind() {
+        DatabaseKind::File(path) => {
+            let is_new = !path.exists();
+            let file = match what {
+                What::Add(_) => SqliteFile::open(&path).await?,
+                What::List | What::Revoke { .. } => SqliteFile::open_as_it_is(&path).await?,
+            };
+            let shown = std::path::absolute(&path).unwrap_or(path).display().to_string();
+            let done = change(&file, config, what, &shown, is_new).await;
+            let closed = file.close().await;
+            done?;
+            Ok(closed?)
+        }
+        DatabaseKind::Server => {
+            let tables = if matches!(what, What::Add(_)) { Tables::BringUpToDate } else { Tables::AsTheyAre };
+            let store = PostgresStore::open(PostgresOptions::for_a_command(&config.database.url, tables)).await?;
+            let done = change(&*store, config, what, &config.database.to_string(), false).await;
+            store.close().await;
+            done
+        }
+    }
+}
+
+async fn change(keys: &dyn KeyStore, config: &Config, what: &What, shown: &str, is_new: bool) -> anyhow::Result<()> {
+    match what {
+        What::Add(args) => add(keys, args, shown, is_new).await,
+        What::List => list(keys, config).await,
+        What::Revoke { which } => revoke(keys, config, which).await,
+    }
+}
+
+async fn add(file: &dyn KeyStore, args: &AddArgs, shown: &str, is_new: bool) -> anyhow::Result<()> {
     let mut random = [0; SECRET_BYTES];
     getrandom::fill(&mut random).map_err(|error| anyhow!("the system gives no random bytes: {error}"))?;
     let secret = secret_of(&random);
     let scopes: Scopes = args.scope.iter().copied().collect();
     let limit = args.rate.unwrap_or_default();
-    let key = NewKey { name: args.name.clone(), digest: Digest::of(&secret), scopes, limit };
+    let key = NewKey { name: args.name.clone(), digest: Digest::of(&secret), scopes, limit, links: args.result_links };
     let id = file.add_key(key).await?;
     if let Err(error) = print(&format!("{secret}\n")) {
         // Nobody has the secret, so the key is of no use.
@@ -140,14 +177,14 @@ async fn add(file: &KeyFile, args: &AddArgs, path: &Path, is_new: bool) -> anyho
          takes it within {} s.",
         id.0,
         args.name,
-        std::path::absolute(path).as_deref().unwrap_or(path).display(),
+        shown,
         if is_new { ", which is new; a service that runs already reads another" } else { "" },
         LOOK_AGAIN.as_secs()
     ));
     Ok(())
 }
 
-async fn list(file: &KeyFile, config: &Config) -> anyhow::Result<()> {
+async fn list(file: &dyn KeyStore, config: &Config) -> anyhow::Result<()> {
     let keys = file.keys().await?;
     print(&table(&keys)).context("cannot write to standard output")?;
     let of_settings = config.access.api_keys.len();
@@ -157,7 +194,7 @@ async fn list(file: &KeyFile, config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn revoke(file: &KeyFile, config: &Config, which: &str) -> anyhow::Result<()> {
+async fn revoke(file: &dyn KeyStore, config: &Config, which: &str) -> anyhow::Result<()> {
     let keys = file.keys().await?;
     let is_meant = |key: &&StoredKey| match which.parse::<i64>() {
         Ok(id) => key.id == KeyId(id),
@@ -203,20 +240,13 @@ fn table(keys: &[StoredKey]) -> String {
             key.name.clone(),
             key.scopes.to_string(),
             key.limit.to_string(),
+            key.links.map_or("usual".into(), |links| links.to_string()),
             time(Some(key.created_at_ms)),
             time(key.last_used_at_ms),
             time(key.revoked_at_ms),
         ]
     });
-    let head = ["ID", "NAME", "SCOPES", "RATE", "ADDED", "LAST USED", "REVOKED"].map(str::to_owned);
-    let rows: Vec<_> = [head].into_iter().chain(rows).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or_default();
-    let widths: [usize; 7] = std::array::from_fn(width);
-    rows.iter().fold(String::new(), |mut text, row| {
-        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        let _ = writeln!(text, "{}", cells.join("  ").trim_end());
-        text
-    })
+    super::table::table(["ID", "NAME", "SCOPES", "RATE", "LINKS", "ADDED", "LAST USED", "REVOKED"], rows)
 }
 
 #[cfg(test)]
@@ -231,6 +261,7 @@ mod tests {
             digest: Digest::of("secret"),
             scopes: Scopes::USUAL,
             limit,
+            links: revoked_at_ms.map(|_| Links::Storage),
             created_at_ms: 1_763_640_000_000,
             last_used_at_ms: revoked_at_ms,
             revoked_at_ms,
@@ -238,9 +269,9 @@ mod tests {
         let own = Limit::Own("600/60s".parse().unwrap());
         let keys = [key(1, "rails", Limit::Usual, Some(1_763_726_400_000)), key(12, "art", own, None)];
         let expected = "\
-ID  NAME   SCOPES       RATE     ADDED              LAST USED          REVOKED
-1   rails  submit,read  usual    2025-11-20T12:00Z  2025-11-21T12:00Z  2025-11-21T12:00Z
-12  art    submit,read  600/60s  2025-11-20T12:00Z  -                  -
+ID  NAME   SCOPES       RATE     LINKS    ADDED              LAST USED          REVOKED
+1   rails  submit,read  usual    storage  2025-11-20T12:00Z  2025-11-21T12:00Z  2025-11-21T12:00Z
+12  art    submit,read  600/60s  usual    2025-11-20T12:00Z  -                  -
 ";
         assert_eq!(table(&keys), expected);
     }

@@ -1,8 +1,12 @@
 //! The command-line face: what `spinelift` takes, says and exits with.
 
+#[cfg(feature = "serve")]
+mod admin;
 mod batch;
 mod completions;
 mod convert;
+#[cfg(feature = "serve")]
+mod health;
 mod help;
 mod input;
 #[cfg(feature = "serve")]
@@ -18,6 +22,8 @@ mod serve;
 mod settings;
 #[cfg(feature = "serve")]
 mod signals;
+#[cfg(feature = "serve")]
+mod table;
 mod timings;
 #[cfg(feature = "serve")]
 mod welcome;
@@ -54,6 +60,10 @@ enum Command {
     Serve(serve::ServeArgs),
     #[cfg(feature = "serve")]
     Keys(keys::KeysArgs),
+    #[cfg(feature = "serve")]
+    Health(health::HealthArgs),
+    #[cfg(feature = "serve")]
+    Admin(admin::AdminArgs),
     Completions(completions::CompletionsArgs),
 }
 
@@ -70,6 +80,10 @@ pub(crate) fn run() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         #[cfg(feature = "serve")]
         Command::Keys(args) => keys::run(&args),
+        #[cfg(feature = "serve")]
+        Command::Health(args) => health::run(&args),
+        #[cfg(feature = "serve")]
+        Command::Admin(args) => admin::run(&args),
         Command::Completions(args) => completions::run(&args),
     };
     match result {

@@ -1,5 +1,6 @@
 //! `spinelift serve`: the service from its settings to its last answer.
 
+use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -11,11 +12,13 @@ use spinelift::app::{App, OpenError};
 use spinelift::config::{Config, Flags, Role};
 use spinelift::http;
 use spinelift::http::server::{self, Limits, Server};
+use spinelift::presence;
 use spinelift::worker::{self, Workers};
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
+use uuid::Uuid;
 
 use super::signals::Signals;
 use super::{EXIT_FAILED, EXIT_USAGE, log, settings, welcome};
@@ -102,6 +105,13 @@ pub(super) fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     ))
 }
 
+/// The machine's name, for operators who have several; empty where the system does not tell it in a file.
+fn host_name() -> String {
+    let told =
+        ["/proc/sys/kernel/hostname", "/etc/hostname"].into_iter().find_map(|path| fs::read_to_string(path).ok());
+    told.unwrap_or_default().trim().to_owned()
+}
+
 /// Raises the soft limit of open files, which shells set for programs of long ago, to the hard one; what it is then, if
 /// that is known.
 fn raise_open_files() -> Option<u64> {
@@ -117,6 +127,8 @@ async fn serve(config: Config, open_files: Option<u64>) -> anyhow::Result<()> {
     let address = listener.local_addr().context("the listening address is unknown")?;
     let app = App::open(config).await?;
     let workers = (app.config.role != Role::Api).then(|| worker::start(&app));
+    let name = workers.as_ref().map_or_else(|| Uuid::now_v7().to_string(), |workers| workers.name().to_owned());
+    let presence = presence::start(&app, &name, &host_name());
 
     let (stop, stopped) = oneshot::channel::<()>();
     let server = Server {
@@ -141,6 +153,7 @@ async fn serve(config: Config, open_files: Option<u64>) -> anyhow::Result<()> {
     app.drain();
     tokio::join!(say_farewell(&app, stop), stop_workers(&app, workers));
     let cut_off = server.await.context("the connection loop ended by a panic")?;
+    presence.end().await;
     app.store.close().await;
     if cut_off > 0 {
         tracing::warn!(connections = cut_off, "DRAIN_TIMEOUT is over: connections were cut off");

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
 
-use spinelift::config::{Config, Durability, LogFormat, Role};
+use spinelift::config::{BucketOptions, Config, Durability, LogFormat, Role, Storage, StorageBackend};
 use spinelift::worker::FILES_FOR_CALLBACKS;
 
 /// One screen on standard error, or one log line where a machine reads them; each warning is a log line of its own there.
@@ -31,6 +31,7 @@ fn screen(config: &Config, keys: Option<usize>, address: SocketAddr, warnings: &
     let root = config.http.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
     let mut text = format!("version {} listens on {address}\n", env!("CARGO_PKG_VERSION"));
     let survives = match config.database.durability {
+        _ if config.database.is_shared() => "shared with other nodes",
         Durability::Power => "jobs survive a power cut",
         Durability::Process => "jobs survive the death of the process, not a power cut",
     };
@@ -38,8 +39,8 @@ fn screen(config: &Config, keys: Option<usize>, address: SocketAddr, warnings: &
         ("page", format!("{root}/")),
         ("docs", format!("{root}/docs")),
         ("API", format!("{root}{}", config.http.api_prefix)),
-        ("database", format!("{} ({survives})", config.database.path().display())),
-        ("storage", config.storage.path.display().to_string()),
+        ("database", format!("{} ({survives})", config.database)),
+        ("storage", storage(&config.storage)),
         ("role", role(config.role).into()),
         ("keys", keys.map_or("none: whoever can connect may use it".into(), |keys| keys.to_string())),
     ] {
@@ -49,6 +50,16 @@ fn screen(config: &Config, keys: Option<usize>, address: SocketAddr, warnings: &
         let _ = writeln!(text, "  warning: {warning}");
     }
     text.trim_end().into()
+}
+
+fn storage(storage: &Storage) -> String {
+    let BucketOptions { name, region, endpoint, .. } = &storage.bucket;
+    match storage.backend {
+        StorageBackend::Local => storage.path.display().to_string(),
+        StorageBackend::S3 => {
+            format!("bucket {name} at {}", endpoint.clone().unwrap_or_else(|| format!("AWS in {region}")))
+        }
+    }
 }
 
 fn role(role: Role) -> &'static str {
@@ -74,7 +85,9 @@ fn few_files(config: &Config, open_files: u64) -> Option<String> {
 fn warnings(config: &Config, keys: Option<usize>) -> Vec<&'static str> {
     let open = keys.is_none() && !config.is_loopback();
     let everywhere = config.http.host.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified());
-    let rules: [(bool, &str); 7] = [
+    let unused_bucket = config.storage.backend == StorageBackend::Local && !config.storage.bucket.name.is_empty();
+    let shared_folder = config.database.is_shared() && config.storage.backend == StorageBackend::Local;
+    let rules: [(bool, &str); 9] = [
         (keys == Some(0), "every API key is revoked: nobody is let in; `spinelift keys add NAME` makes one"),
         (open, "--insecure: anybody who can connect may use the service"),
         (config.dev, "--dev: images and callbacks on this machine are reached; not for other people's requests"),
@@ -83,7 +96,9 @@ fn warnings(config: &Config, keys: Option<usize>) -> Vec<&'static str> {
             "ALLOWED_HOSTS, ALLOWED_NETWORKS: whoever may submit jobs can have these reached, public or not",
         ),
         (
-            config.http.public_url.is_none() && !config.dev && (everywhere || keys.is_some()),
+            config.http.public_url.is_none()
+                && !config.dev
+                && (everywhere || keys.is_some() || config.role == Role::Worker),
             "no PUBLIC_URL: callbacks carry no result_url, or one that only this machine can reach",
         ),
         (
@@ -91,8 +106,14 @@ fn warnings(config: &Config, keys: Option<usize>) -> Vec<&'static str> {
             "no CALLBACK_SECRETS: callbacks are not signed, so that receivers cannot tell them from forged ones",
         ),
         (
-            config.role != Role::All,
-            "a SQLite database belongs to one process: nobody else can do the other half of the work; use --role all",
+            shared_folder && !config.dev,
+            "STORAGE_BACKEND=local with PostgreSQL: a node finds no image or result that another has kept, unless STORAGE_PATH \
+             is one folder for all; use s3",
+        ),
+        (unused_bucket, "S3_BUCKET is set and not used, as STORAGE_BACKEND is local"),
+        (
+            config.role != Role::All && !config.database.is_shared(),
+            "a SQLite database belongs to one process: nobody else can do the other half of the work; use --role all, or PostgreSQL",
         ),
     ];
     rules.into_iter().filter_map(|(holds, warning)| holds.then_some(warning)).collect()

@@ -8,6 +8,7 @@ use url::{Host, Url};
 use super::{ApiKey, Config};
 use crate::key::{LONGEST_NAME, is_name as is_key_name};
 use crate::signature::Secret;
+use crate::store::postgres;
 
 /// Least characters of a key's secret: 16 of base64 are 96 bits, beyond guessing over a network.
 const KEY_CHARACTERS: usize = 16;
@@ -184,17 +185,15 @@ pub(super) fn set_database(config: &mut Config, value: &str) -> Checked {
             config.database.url = value.into();
             Ok(())
         }
-        Some(("postgres" | "postgresql", _)) => Err("PostgreSQL is not in this version; use sqlite:FILE".into()),
+        Some(("postgres" | "postgresql", _)) => {
+            postgres::check_url(value)?;
+            config.database.url = value.into();
+            Ok(())
+        }
         // Not repeated: such URLs hold passwords.
-        _ => Err("is not `sqlite:` and a file, such as sqlite:spinelift-data/spinelift.db".into()),
-    }
-}
-
-pub(super) fn set_storage_backend(_: &mut Config, value: &str) -> Checked {
-    match value {
-        "local" => Ok(()),
-        "s3" => Err("\"s3\" is not in this version; use local".into()),
-        _ => Err(format!("{value:?} is not `local`")),
+        _ => Err("is neither `sqlite:` and a file, such as sqlite:spinelift-data/spinelift.db, nor \
+                  postgres://USER:PASSWORD@HOST:PORT/NAME"
+            .into()),
     }
 }
 

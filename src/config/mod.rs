@@ -4,6 +4,7 @@
 //! every mistake at once out. Only the command touches the environment.
 
 mod address;
+mod bucket;
 mod cors;
 mod document;
 mod read;
@@ -24,10 +25,13 @@ pub use read::{Flags, Mistake, Mistakes};
 pub use setting::{Setting, Takes, Unit};
 pub use table::SETTINGS;
 
+pub use crate::blob::{BucketOptions, Credentials};
+pub use crate::key::Links;
 pub use crate::store::sqlite::Durability;
 
 use crate::decode::Limits;
 use crate::mesh::MeshLimits;
+use crate::store::postgres;
 
 /// Everything that can be set, checked and complete.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -81,6 +85,18 @@ pub enum Role {
     Api,
     /// Does jobs.
     Worker,
+}
+
+impl Role {
+    /// Its name on the command line and in the list of nodes.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Api => "api",
+            Self::Worker => "worker",
+        }
+    }
 }
 
 /// How log lines look.
@@ -212,28 +228,84 @@ pub struct Jobs {
 }
 
 /// Where jobs are kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Database {
-    /// DATABASE_URL: `sqlite:PATH`.
+    /// DATABASE_URL: `sqlite:PATH`, or `postgres://USER:PASSWORD@HOST:PORT/NAME`.
     pub url: String,
-    /// DATABASE_DURABILITY.
+    /// DATABASE_DURABILITY of SQLite.
     pub durability: Durability,
+    /// DATABASE_POOL: connections to PostgreSQL.
+    pub connections: u32,
+}
+
+/// Which kind of database it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DatabaseKind {
+    /// SQLite, in this file.
+    File(PathBuf),
+    /// PostgreSQL, by the database's URL.
+    Server,
 }
 
 impl Database {
-    /// The file of a SQLite database: `sqlite:PATH` and `sqlite://PATH` mean the same.
+    /// Which kind it is: `sqlite:PATH` and `sqlite://PATH` mean the same.
     #[must_use]
-    pub fn path(&self) -> PathBuf {
-        let path = self.url.strip_prefix("sqlite:").unwrap_or(&self.url);
-        path.strip_prefix("//").unwrap_or(path).into()
+    pub fn kind(&self) -> DatabaseKind {
+        match self.url.strip_prefix("sqlite:") {
+            Some(path) => DatabaseKind::File(path.strip_prefix("//").unwrap_or(path).into()),
+            None => DatabaseKind::Server,
+        }
+    }
+
+    /// Whether several nodes may share it.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.kind() == DatabaseKind::Server
+    }
+}
+
+impl fmt::Display for Database {
+    /// As people name it, without its password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.kind() {
+            DatabaseKind::File(path) => path.display().fmt(f),
+            DatabaseKind::Server => f.write_str(&postgres::named(&self.url)),
+        }
+    }
+}
+
+impl fmt::Debug for Database {
+    /// Without the password, so that no log line ever holds it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Database")
+            .field("at", &self.to_string())
+            .field("durability", &self.durability)
+            .field("connections", &self.connections)
+            .finish()
     }
 }
 
 /// Where images and results are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Storage {
+    /// STORAGE_BACKEND.
+    pub backend: StorageBackend,
     /// STORAGE_PATH: the folder of the local backend.
     pub path: PathBuf,
+    /// S3_BUCKET and the others of its kind: the bucket of the other one.
+    pub bucket: BucketOptions,
+    /// RESULT_LINKS: where links to results lead for keys that do not say.
+    pub links: Links,
+}
+
+/// What images and results are kept in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum StorageBackend {
+    /// A folder.
+    #[default]
+    Local,
+    /// A bucket on S3 or what speaks it.
+    S3,
 }
 
 impl Default for Log {
@@ -291,12 +363,18 @@ impl Default for Jobs {
 
 impl Default for Database {
     fn default() -> Self {
-        Self { url: "sqlite:spinelift-data/spinelift.db".into(), durability: Durability::default() }
+        let url = "sqlite:spinelift-data/spinelift.db".into();
+        Self { url, durability: Durability::default(), connections: 20 }
     }
 }
 
 impl Default for Storage {
     fn default() -> Self {
-        Self { path: "spinelift-data/blobs".into() }
+        Self {
+            backend: StorageBackend::default(),
+            path: "spinelift-data/blobs".into(),
+            bucket: BucketOptions { region: "us-east-1".into(), ..BucketOptions::default() },
+            links: Links::default(),
+        }
     }
 }

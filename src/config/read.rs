@@ -5,7 +5,7 @@ use std::fmt;
 
 use thiserror::Error;
 
-use super::{Config, Role, SETTINGS, Setting, Takes, address};
+use super::{Config, Durability, Role, SETTINGS, Setting, Takes, address, bucket};
 use crate::crash_point;
 
 /// What marks a name as ours. With it a name wins, and must be known.
@@ -73,6 +73,7 @@ pub(super) fn read(vars: impl Iterator<Item = (String, String)>, flags: &Flags) 
         }
     }
     mistakes.extend(forbidden_together(&config, &mistakes));
+    mistakes.extend(bucket::complete(&mut config.storage, &given));
     if mistakes.is_empty() { Ok(config) } else { Err(Mistakes(mistakes)) }
 }
 
@@ -153,12 +154,12 @@ fn flag(value: &str) -> Option<bool> {
 /// than this machine may be let in without API_KEYS is not known here: there may be keys in the database.
 fn forbidden_together(config: &Config, known: &[Mistake]) -> Vec<Mistake> {
     let wrong = |name: &str| known.iter().any(|mistake| mistake.name.trim_start_matches(PREFIX) == name);
+    let mut mistakes = forbidden_in_keeping(config, wrong);
     if wrong("HOST") || wrong("API_KEYS") {
-        return Vec::new();
+        return mistakes;
     }
     let host = &config.http.host;
     let mistake = |name: &str, problem: String| Mistake { name: name.into(), problem };
-    let mut mistakes = Vec::new();
     if config.dev {
         if !address::is_loopback(host) {
             mistakes.push(mistake(
@@ -172,6 +173,17 @@ fn forbidden_together(config: &Config, known: &[Mistake]) -> Vec<Mistake> {
         if config.access.insecure {
             mistakes.push(mistake("--insecure", "opens the service, and --dev closes it; leave one out".into()));
         }
+    }
+    mistakes
+}
+
+/// What the places of jobs and blobs do not allow together.
+fn forbidden_in_keeping(config: &Config, wrong: impl Fn(&str) -> bool) -> Vec<Mistake> {
+    let mut mistakes = Vec::new();
+    let is_shared = config.database.is_shared() && !wrong("DATABASE_URL");
+    if is_shared && config.database.durability == Durability::Process {
+        let problem = "is SQLite's; on PostgreSQL it is the server's own, by ALTER DATABASE ... SET synchronous_commit";
+        mistakes.push(Mistake { name: "DATABASE_DURABILITY".into(), problem: problem.into() });
     }
     mistakes
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::setting::{Setting, Takes, Unit, row, seconds, secret, text, whole};
-use super::{Durability, LogFormat, address, cors};
+use super::{Durability, Links, LogFormat, StorageBackend, address, bucket, cors};
 
 /// A day, s: no request and no attempt takes longer.
 const DAY: u64 = 86_400;
@@ -29,6 +29,7 @@ const ACCESS: &str = "Access";
 const IMAGES: &str = "Images and meshes";
 const JOBS: &str = "Jobs";
 const KEPT: &str = "Database and storage";
+const BUCKET: &str = "Bucket";
 
 /// Every setting, in the order of the documents.
 pub const SETTINGS: &[Setting] = &[
@@ -247,9 +248,16 @@ pub const SETTINGS: &[Setting] = &[
         KEPT,
         "DATABASE_URL",
         "sqlite:spinelift-data/spinelift.db",
-        text("`sqlite:` and a file", address::set_database),
-        "where jobs are kept; file and folder are made at the first start",
+        text("`sqlite:` and a file, or postgres://USER:PASSWORD@HOST:PORT/NAME", address::set_database),
+        "where jobs are kept: in a file of one process, made at the first start, or in a PostgreSQL database that several nodes share",
     )),
+    row(
+        KEPT,
+        "DATABASE_POOL",
+        "20",
+        whole(2, 1000, Unit::None, |c, n| c.database.connections = u32::try_from(n).unwrap_or(u32::MAX)),
+        "connections to PostgreSQL that this process opens at most; one more listens to the other nodes, and one extends leases",
+    ),
     row(
         KEPT,
         "DATABASE_DURABILITY",
@@ -260,14 +268,19 @@ pub const SETTINGS: &[Setting] = &[
                 c.database.durability = if word == "process" { Durability::Process } else { Durability::Power };
             },
         },
-        "what an accepted job survives: a power cut, or only the death of the process, which is faster",
+        "what an accepted job survives in SQLite: a power cut, or only the death of the process, which is faster; PostgreSQL has settings of its own",
     ),
     row(
         KEPT,
         "STORAGE_BACKEND",
         "local",
-        text("`local`", address::set_storage_backend),
-        "where images and results are kept: in a folder",
+        Takes::Word {
+            words: &["local", "s3"],
+            set: |c, word| {
+                c.storage.backend = if word == "s3" { StorageBackend::S3 } else { StorageBackend::Local };
+            },
+        },
+        "where images and results are kept: in a folder, or in a bucket on S3 or what speaks it",
     ),
     row(
         KEPT,
@@ -289,4 +302,63 @@ pub const SETTINGS: &[Setting] = &[
         }),
         "accepted and not used: leases in the database lock what Redis was meant to lock",
     )),
+    row(
+        BUCKET,
+        "S3_BUCKET",
+        "",
+        text("a bucket's name", bucket::set_name),
+        "the bucket of STORAGE_BACKEND=s3; it must be there",
+    ),
+    row(
+        BUCKET,
+        "S3_REGION",
+        "us-east-1",
+        text("a region such as eu-central-1", bucket::set_region),
+        "where AWS has the bucket; other servers mostly take any",
+    ),
+    row(
+        BUCKET,
+        "S3_ENDPOINT",
+        "",
+        text("an http or https URL of a host", bucket::set_endpoint),
+        "the server that has the bucket, if that is not AWS; over http everything is readable on the way",
+    ),
+    row(
+        BUCKET,
+        "S3_PUBLIC_ENDPOINT",
+        "",
+        text("an http or https URL of a host", bucket::set_public_endpoint),
+        "what callers reach that server by, for links of RESULT_LINKS=storage; without it S3_ENDPOINT",
+    ),
+    row(
+        BUCKET,
+        "S3_PREFIX",
+        "",
+        text("a path such as spinelift/live, without a slash at either end", bucket::set_prefix),
+        "what the names of objects begin with, where the bucket has others too",
+    ),
+    row(
+        BUCKET,
+        "S3_ACCESS_KEY_ID",
+        "",
+        text("a key's id", bucket::set_key_id),
+        "the key that opens the bucket; without it AWS's own names in the environment, or the machine's role",
+    ),
+    secret(row(
+        BUCKET,
+        "S3_SECRET_ACCESS_KEY",
+        "",
+        text("the key's secret", bucket::set_secret),
+        "the secret of S3_ACCESS_KEY_ID",
+    )),
+    row(
+        BUCKET,
+        "RESULT_LINKS",
+        "service",
+        Takes::Word {
+            words: &["service", "storage"],
+            set: |c, word| c.storage.links = if word == "storage" { Links::Storage } else { Links::Service },
+        },
+        "where a `result_url` leads for API keys that do not say: to this service, or straight to the bucket, for seven days at most",
+    ),
 ];

@@ -1,6 +1,7 @@
 //! `/mesh/batch`: many images with one set of parameters, one job each, under one id.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -249,6 +250,7 @@ async fn to_job(
     ahead: u64,
 ) -> Result<NewJob, ApiError> {
     let (image, job_id) = item.as_ref().map_err(Clone::clone)?;
+    let put_since = Instant::now();
     let source = match image {
         Image::Url(url) => ImageSource::Url(url.clone()),
         Image::File(bytes) => {
@@ -257,7 +259,7 @@ async fn to_job(
         }
     };
     let request = request::mesh_request(source, batch.parameters.clone());
-    Ok(new_job(owner, headers, job_id.clone(), &request, batch.callback_url.clone()))
+    Ok(new_job(owner, headers, job_id.clone(), &request, batch.callback_url.clone(), put_since))
 }
 
 /// Without a single job there is no batch: the first refusal is the answer, with all of them in its details.
@@ -304,7 +306,7 @@ pub(super) async fn status(
     let mut jobs = face.app.store.list(&owner.0, &filter).await?;
     // The list is newest first, the batch in the order of its images.
     jobs.reverse();
-    let jobs = jobs.iter().map(|job| JobStatus::new(&face, &headers, job)).collect();
+    let jobs = JobStatus::all(&face, &headers, &jobs).await;
     let counts = Counts::from(counts);
     let status = match &counts {
         Counts { processing: 1.., .. } => Status::Processing,

@@ -15,8 +15,8 @@ use super::codes::Code;
 use super::error::ApiError;
 use super::extract::{PathCallback, PathId, Query};
 use super::face::Shared;
-use super::request::{Reader, public};
-use crate::job::{FailureCode, JobId, timestamp};
+use super::request::Reader;
+use crate::job::{FailureCode, JobId, public_url, timestamp};
 use crate::store::{DeliveryRecord, DeliveryState, PastAttempt, Redelivery, message_id, message_sequence};
 
 /// Callbacks on a page unless asked otherwise.
@@ -97,7 +97,7 @@ impl Callback {
         Self {
             id: message_id(job, record.sequence),
             sequence: record.sequence,
-            url: public(&record.url),
+            url: public_url(&record.url),
             state: record.state.into(),
             next_attempt_at: record.next_attempt_at_ms.map(timestamp),
             attempts: record.attempts.into_iter().map(CallbackAttempt::from).collect(),

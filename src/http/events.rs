@@ -18,6 +18,7 @@ use super::extract::PathId;
 use super::face::{Place, Shared};
 use super::schema::EventStream;
 use crate::job::{self, JobState, announcement};
+use crate::result_link::Completed;
 use crate::store::{Job, JobSubscription, Result};
 
 /// How often something is sent when nothing happens: proxies close what is silent for 30 to 60 s.
@@ -106,7 +107,7 @@ impl Listener {
     fn stream(self) -> impl Stream<Item = std::result::Result<Event, Infallible>> {
         stream::unfold(self, |mut listener| async move {
             let event = listener.next().await?;
-            Some((Ok(listener.written(&event)), listener))
+            Some((Ok(listener.written(&event).await), listener))
         })
     }
 
@@ -148,12 +149,24 @@ impl Listener {
         timeout_at(self.end.min(Instant::now() + LOOK_AGAIN), woken).await.unwrap_or(Some(()))
     }
 
-    fn written(&self, event: &job::Event) -> Event {
+    async fn written(&self, event: &job::Event) -> Event {
         let name = if event.state.is_final() { event.state.status() } else { "progress" };
-        let result_url = (event.state == JobState::Completed)
-            .then_some(())
-            .and_then(|()| self.face.links.url_under(&self.base, &self.job.owner, &self.job.id, event.at_ms));
-        let data = announcement(&self.job.id, event, result_url.as_deref());
+        let data = announcement(&self.job.id, event, self.result_url(event).await.as_deref());
         Event::default().id(event.sequence.to_string()).event(name).data(data.to_string())
+    }
+
+    async fn result_url(&self, event: &job::Event) -> Option<String> {
+        if event.state != JobState::Completed {
+            return None;
+        }
+        // The job was read before it ended, and its result is only asked for where a link needs it.
+        let now = if self.face.links.lead_to_storage(&self.job.owner) {
+            self.face.app.store.job(&self.job.owner, &self.job.id).await.ok().flatten()
+        } else {
+            None
+        };
+        let hash = now.as_ref().and_then(|job| job.result.as_ref()).map(|result| result.hash.as_str());
+        let completed = Completed { owner: &self.job.owner, job: &self.job.id, at_ms: event.at_ms, hash };
+        self.face.links.url(Some(&self.base), completed).await
     }
 }

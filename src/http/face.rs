@@ -16,8 +16,9 @@ use super::health::Checks;
 use super::throttle::Failures;
 use crate::app::App;
 use crate::compute::{ComputeError, Made, Task, Watch};
-use crate::result_link::ResultLinks;
-use crate::store::Queue;
+use crate::job::JobState;
+use crate::result_link::{Completed, ResultLinks};
+use crate::store::{Job, Queue};
 
 /// How old a look at the queue may be. Estimates and gauges need no better; submissions must not pay for it.
 const QUEUE_AGE: Duration = Duration::from_millis(500);
@@ -92,7 +93,7 @@ impl Face {
             owners_share: (listeners / 2).max(1),
             taken: Taken::default(),
             public_path,
-            links: ResultLinks::new(&app.config, Arc::clone(&app.keys)),
+            links: ResultLinks::new(&app.config, Arc::clone(&app.keys), app.blobs.clone()),
             failures: Failures::default(),
             checks: Mutex::default(),
             document: OnceLock::new(),
@@ -191,6 +192,16 @@ impl Face {
         // A restart takes as long as what is under way may take to finish.
         let back = self.app.config.http.drain_timeout.min(Duration::from_secs(30));
         Err(ApiError::new(Code::Draining, "the service is about to stop; try again later").with_retry_after(back))
+    }
+
+    /// Where a job's result is, if it has one.
+    pub(super) async fn result_url(&self, base: &str, job: &Job, at_ms: Option<i64>) -> Option<String> {
+        if job.state != JobState::Completed {
+            return None;
+        }
+        let at_ms = at_ms.unwrap_or(job.updated_at_ms);
+        let hash = job.result.as_ref().map(|result| result.hash.as_str());
+        self.links.url(Some(base), Completed { owner: &job.owner, job: &job.id, at_ms, hash }).await
     }
 
     /// What a caller reaches the service by: PUBLIC_URL, else what it called it by itself.

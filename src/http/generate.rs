@@ -1,6 +1,6 @@
 //! `POST /mesh/generate`: a job is accepted, once, whatever is sent twice.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::extract::{Extension, State};
@@ -24,7 +24,7 @@ use super::wait;
 use super::wire::{Accepted, JobStatus, Status};
 use crate::blob::sha256;
 use crate::job::{ImageSource, JobId, MeshRequest};
-use crate::store::{IdempotencyKey, Job, NewJob, Submitted};
+use crate::store::{DOOMED_BACKOFF, IdempotencyKey, Job, NewJob, Submitted};
 
 /// What kind of job it is.
 pub(super) const MESH: &str = "mesh";
@@ -59,6 +59,7 @@ pub(super) async fn generate(
     submission: Submission,
 ) -> Result<Response, ApiError> {
     let asked = read(&face, &headers, submission)?;
+    let put_since = Instant::now();
     let source = match asked.image {
         Image::Url(url) => ImageSource::Url(url),
         Image::File(bytes) => {
@@ -72,7 +73,7 @@ pub(super) async fn generate(
     }
     let request = request::mesh_request(source, asked.parameters);
     let given_id = asked.job_id.clone();
-    let job = new_job(&owner, &headers, asked.job_id, &request, asked.callback_url);
+    let job = new_job(&owner, &headers, asked.job_id, &request, asked.callback_url, put_since);
     let key = asked.idempotency_key.map(|text| {
         // With another id it is another request.
         let covers = given_id.map(|id| sha256(json!([job.request_hash, id.as_str()]).to_string().as_bytes()));
@@ -188,6 +189,7 @@ pub(super) fn new_job(
     id: Option<JobId>,
     request: &MeshRequest,
     callback_url: Option<String>,
+    put_since: Instant,
 ) -> NewJob {
     let source_hash = match &request.source {
         ImageSource::Blob(hash) => Some(hash.clone()),
@@ -200,6 +202,7 @@ pub(super) fn new_job(
         request: request.to_json(),
         request_hash: request::digest(request, callback_url.as_deref()),
         source_hash,
+        put_since,
         callback_url,
         request_id: request_id(headers),
         idempotency_key: None,
@@ -226,6 +229,7 @@ impl Outcome {
             Submitted::Replayed(job) => ("replayed", Ok((job, false, true))),
             Submitted::IdConflict => ("conflict", Err(id_conflict())),
             Submitted::KeyReused => ("conflict", Err(key_reused())),
+            Submitted::Doomed => ("doomed", Err(doomed())),
             Submitted::QueueFull => ("queue_full", Err(queue_full())),
         };
         face.app.metrics.submitted(word);
@@ -252,6 +256,11 @@ fn queue_full() -> ApiError {
     ApiError::new(Code::QueueFull, message).with_retry_after(QUEUE_FULL_RETRY)
 }
 
+fn doomed() -> ApiError {
+    let message = "an equal image that nobody needed any more is being deleted at this moment; send it again later";
+    ApiError::new(Code::StorageUnavailable, message).with_retry_after(DOOMED_BACKOFF)
+}
+
 /// 202 for a job that is to be done; 200 with its status for one that was there, or has ended while its caller waited.
 async fn answer(face: &Face, headers: &HeaderMap, outcome: Outcome) -> Result<Response, ApiError> {
     let Outcome { mut job, is_new, is_replayed } = outcome;
@@ -264,7 +273,7 @@ async fn answer(face: &Face, headers: &HeaderMap, outcome: Outcome) -> Result<Re
     let location = face.location(&format!("/mesh/{}/status", job.id));
     // What is replayed is the first answer, as long as it is still true.
     let mut response = if is_over || !is_new && !is_replayed {
-        Json(JobStatus::new(face, headers, &job)).into_response()
+        Json(JobStatus::new(face, headers, &job).await).into_response()
     } else {
         let estimated_time = face.estimated_seconds().await?;
         let accepted = Accepted { job_id: job.id.to_string(), status: Status::Processing, estimated_time };

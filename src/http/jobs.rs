@@ -58,7 +58,7 @@ pub(super) async fn list(
     let has_more = jobs.len() > size;
     jobs.truncate(size);
     let next_cursor = jobs.last().filter(|_| has_more).map(|job| cursor(job.key));
-    let jobs = jobs.iter().map(|job| JobStatus::new(&face, &headers, job)).collect();
+    let jobs = JobStatus::all(&face, &headers, &jobs).await;
     Ok(Json(JobList { jobs, next_cursor }).into_response())
 }
 
@@ -120,7 +120,7 @@ pub(super) async fn cancel(
         Cancel::Done(job) | Cancel::AlreadyFinal(job) => (StatusCode::OK, job),
         Cancel::Requested(job) => (StatusCode::ACCEPTED, job),
     };
-    Ok((status, Json(JobStatus::new(&face, &headers, &job))).into_response())
+    Ok((status, Json(JobStatus::new(&face, &headers, &job).await)).into_response())
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use super::error::ApiError;
 use super::face::Face;
 use crate::blob::sha256;
 use crate::decode::Kind;
-use crate::job::{FailureCode, ImageSource, JobId, MeshRequest};
+use crate::job::{FailureCode, ImageSource, JobId, MeshRequest, public_url};
 use crate::mesh::echo::{echo, shorten};
 use crate::mesh::error::Violation;
 use crate::mesh::{self, MeshParameters};
@@ -59,8 +59,12 @@ impl Reader {
     pub(super) fn url(&mut self, face: &Face, fields: &mut Map<String, Value>, name: &str) -> Option<String> {
         let text = self.text(fields, name)?;
         if let Err(refusal) = face.app.net.check(&text) {
-            self.refuse(name, &Value::String(public(&text)), format_args!("a URL that may be reached: {refusal}"));
+            self.refuse(name, &Value::String(public_url(&text)), format_args!("a URL that may be reached: {refusal}"));
             self.refused_urls += 1;
+            return None;
+        }
+        if text.contains(char::is_control) {
+            self.refuse(name, &Value::String(public_url(&text)), "a URL without control characters");
             return None;
         }
         Some(text)
@@ -152,17 +156,4 @@ pub(super) fn digest(request: &MeshRequest, callback_url: Option<&str>) -> Strin
 /// What a job is asked to do with this image.
 pub(super) fn mesh_request(source: ImageSource, (parameters, warnings): Parameters) -> MeshRequest {
     MeshRequest { source, parameters, warnings }
-}
-
-/// A URL as it is repeated in an answer: without its user info and its query, where secrets are.
-pub(super) fn public(url: &str) -> String {
-    let (rest, query) = url.split_at(url.find(['?', '#']).unwrap_or(url.len()));
-    let query = if query.is_empty() { "" } else { "?..." };
-    match rest.rsplit_once('@') {
-        Some((before, after)) => {
-            let scheme = before.split(':').next().unwrap_or_default();
-            format!("{scheme}://...@{after}{query}")
-        }
-        None => format!("{rest}{query}"),
-    }
 }

@@ -52,7 +52,7 @@ pub(super) async fn status(
     let mut response = if etag::matches(&headers, &tag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        Json(JobStatus::new(&face, &headers, &job)).into_response()
+        Json(JobStatus::new(&face, &headers, &job).await).into_response()
     };
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     if let Ok(tag) = HeaderValue::try_from(tag) {

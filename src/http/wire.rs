@@ -85,16 +85,22 @@ pub(super) struct JobStatus {
 }
 
 impl JobStatus {
-    pub(super) fn new(face: &Face, headers: &HeaderMap, job: &Job) -> Self {
+    /// Several, in their order.
+    pub(super) async fn all(face: &Face, headers: &HeaderMap, jobs: &[Job]) -> Vec<Self> {
+        let mut all = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            all.push(Self::new(face, headers, job).await);
+        }
+        all
+    }
+
+    pub(super) async fn new(face: &Face, headers: &HeaderMap, job: &Job) -> Self {
         Self {
             job_id: job.id.as_str().to_owned(),
             status: job.state.into(),
             progress: job.progress,
             message: job.message.clone(),
-            result_url: (job.state == JobState::Completed).then_some(()).and_then(|()| {
-                let finished = job.finished_at_ms.unwrap_or(job.updated_at_ms);
-                face.links.url_under(&face.base(headers), &job.owner, &job.id, finished)
-            }),
+            result_url: face.result_url(&face.base(headers), job, job.finished_at_ms).await,
             error: job.error.as_ref().map(JobError::from),
             batch_id: job.batch.clone(),
             created_at: timestamp(job.created_at_ms),

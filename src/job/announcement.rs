@@ -33,6 +33,20 @@ pub fn timestamp(at_ms: i64) -> String {
     time.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
+/// A URL as it is shown: without its user info and its query, where secrets are.
+#[must_use]
+pub fn public_url(url: &str) -> String {
+    let (rest, query) = url.split_at(url.find(['?', '#']).unwrap_or(url.len()));
+    let query = if query.is_empty() { "" } else { "?..." };
+    match rest.rsplit_once('@') {
+        Some((before, after)) => {
+            let scheme = before.split(':').next().unwrap_or_default();
+            format!("{scheme}://...@{after}{query}")
+        }
+        None => format!("{rest}{query}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::{Failure, FailureCode};
@@ -51,6 +65,17 @@ mod tests {
             "status": "processing", "sequence": 7,
         });
         assert_eq!(body, expected);
+    }
+
+    #[test]
+    fn a_url_is_shown_without_its_secrets() {
+        for (url, shown) in [
+            ("https://example.com/a.png", "https://example.com/a.png"),
+            ("https://example.com/a?token=s3cret", "https://example.com/a?..."),
+            ("https://me:s3cret@example.com/a#s3cret", "https://...@example.com/a?..."),
+        ] {
+            assert_eq!(public_url(url), shown);
+        }
     }
 
     #[test]

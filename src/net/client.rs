@@ -16,14 +16,14 @@ use hyper::header::HeaderMap;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, RootCertStore};
-use rustls_platform_verifier::BuilderVerifierExt;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::sleep;
 use tokio_rustls::TlsConnector;
 use url::{Host, Url};
+
+use crate::tls;
 
 /// How long an address has to answer before the next one is tried beside it: RFC 8305 section 5.
 const HEAD_START: Duration = Duration::from_millis(250);
@@ -49,19 +49,7 @@ impl std::fmt::Debug for Client {
 impl Client {
     /// A client that trusts whom the system trusts.
     pub(super) fn new() -> Result<Self, rustls::Error> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder =
-            || ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions();
-        let mut config = match builder()?.with_platform_verifier() {
-            Ok(builder) => builder.with_no_client_auth(),
-            Err(cause) => {
-                // A bare container has no certificates. Plain HTTP works there; every https:// URL fails, and this says why.
-                tracing::warn!(%cause, "no system certificates were found, so no https:// host can be verified; install them");
-                builder()?.with_root_certificates(RootCertStore::empty()).with_no_client_auth()
-            }
-        };
-        config.alpn_protocols = vec![b"http/1.1".into()];
-        Ok(Self { tls: TlsConnector::from(Arc::new(config)) })
+        Ok(Self { tls: TlsConnector::from(Arc::new(tls::client()?)) })
     }
 
     /// Connects to one of the addresses, and agrees on TLS where the URL asks for it.

@@ -16,6 +16,9 @@ pub enum StoreError {
         "the database {0} was written by an older version; restart the service with this version first, which brings it up to date"
     )]
     Outdated(String),
+    /// The database server cannot be used at all. For the operator, at the start.
+    #[error("{0}")]
+    Unreachable(String),
     /// The database refused, failed or could not be reached.
     #[error("the database failed: {0}")]
     Database(#[from] sqlx::Error),

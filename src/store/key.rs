@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::Result;
-use crate::key::{Digest, Limit, Scopes};
+use crate::key::{Digest, Limit, Links, Scopes};
 
 /// A key's row. Shown to operators, who revoke one of several keys of a name by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -20,6 +20,8 @@ pub struct NewKey {
     pub scopes: Scopes,
     /// How often.
     pub limit: Limit,
+    /// Where links to results lead, unless the settings decide.
+    pub links: Option<Links>,
 }
 
 /// A key as it is kept.
@@ -35,6 +37,8 @@ pub struct StoredKey {
     pub scopes: Scopes,
     /// How often.
     pub limit: Limit,
+    /// Where links to results lead, unless the settings decide.
+    pub links: Option<Links>,
     /// ms since 1970-01-01 UTC.
     pub created_at_ms: i64,
     /// When it was last noted to be in use, ms since 1970-01-01 UTC.

@@ -15,22 +15,28 @@
 //! The database's clock is the only one. [`Signals`] shorten waits and are never relied on: whoever misses one finds out
 //! by asking again.
 
+mod admin;
 mod callback;
 mod counts;
 mod error;
 mod idempotency;
 mod key;
+mod node;
+pub mod postgres;
 mod record;
+mod rows;
 mod signals;
 pub mod sqlite;
+mod sweeping;
+mod timing;
 
-use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use serde_json::Value;
 
+pub use admin::{AdminStore, CHANGED_AT_ONCE, Found, JobDetails, JobFilter, OwnerQueue, Retry};
 pub use callback::{
     Attempt, Delivery, DeliveryId, DeliveryOutcome, DeliveryRecord, DeliveryState, DeliveryToken, KEEPS_UP,
     MOST_ATTEMPTS, PastAttempt, Redelivery, To, message_id, message_sequence, receiver,
@@ -39,34 +45,12 @@ pub use counts::{BatchCounts, Queue};
 pub use error::{Result, StoreError};
 pub use idempotency::IdempotencyKey;
 pub use key::{KeyId, KeyStore, NewKey, StoredKey};
+pub use node::{Node, SHOWN, SeenNode};
 pub use signals::{JobSubscription, Signals};
+pub use sweeping::{DOOM_LASTS, DOOMED_BACKOFF, REFER_WITHIN, SweepStore};
+pub use timing::{DEATH_BACKOFF, LEASE, MOST_DEATHS, Timing};
 
 use crate::job::{Event, Failure, JobId, JobState};
-
-/// How long a claim or heartbeat is good for.
-pub const LEASE: Duration = Duration::from_secs(30);
-
-/// How long a job waits after the first death of a worker; twice as long after the second. With a lease of 30 s, a reaper
-/// every 4 s and a look at the queue every second, it runs again 36 s after its worker's last heartbeat at the latest.
-pub const DEATH_BACKOFF: Duration = Duration::from_secs(1);
-
-/// Worker deaths after which a job is given up as `WORKER_CRASHED`.
-pub const MOST_DEATHS: u32 = 3;
-
-/// Waits that belong to the protocol. Tests shorten them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Timing {
-    /// How long a claim or heartbeat is good for.
-    pub lease: Duration,
-    /// How long a job waits after the first death of a worker.
-    pub death_backoff: Duration,
-}
-
-impl Default for Timing {
-    fn default() -> Self {
-        Self { lease: LEASE, death_backoff: DEATH_BACKOFF }
-    }
-}
 
 /// A job's row in the database: how the parts of the service name a job to each other. Never on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -96,6 +80,8 @@ pub struct NewJob {
     pub request_hash: String,
     /// The blob that the request needs, so that it is not swept before the job runs.
     pub source_hash: Option<String>,
+    /// A moment before that blob was put.
+    pub put_since: Instant,
     /// Where events are sent.
     pub callback_url: Option<String>,
     /// The submitting request's id, for log lines and callbacks.
@@ -123,6 +109,8 @@ pub enum Submitted {
     KeyReused,
     /// As many jobs are queued as may be.
     QueueFull,
+    /// Its blob is being deleted, or has been since it was put: to be put again in a while.
+    Doomed,
 }
 
 /// A job as its caller may see it.
@@ -202,6 +190,8 @@ pub enum Outcome {
         result: JobResult,
         /// Digest of image, parameters and engine version.
         cache_key: String,
+        /// A moment before the blobs were put, or found.
+        put_since: Instant,
     },
     /// For good.
     Failed(Failure),
@@ -283,7 +273,7 @@ pub struct Retention {
 /// Jobs, events and callbacks in a database. The module's text has the protocol; `tests/store.rs` holds every database
 /// to it.
 #[async_trait]
-pub trait Store: KeyStore {
+pub trait Store: KeyStore + AdminStore + SweepStore {
     /// Where waits are shortened.
     fn signals(&self) -> &Arc<Signals>;
 
@@ -310,9 +300,14 @@ pub trait Store: KeyStore {
     /// The queue as it is now.
     async fn queue(&self) -> Result<Queue>;
 
-    /// Leases up to `most` jobs that may start, the longest accepted first, to a worker. `worker` is new with every boot.
+    /// Leases up to `most` jobs that may start to a worker, in the order of turns. `worker` is new with every boot.
+    ///
+    /// Owners with jobs that may start take turns in the order of their names, from the one behind whoever had the last
+    /// turn of this store, around and around until there are enough: so each gets an equal share, and what one has no
+    /// jobs for goes to the others. An owner's turn is its longest accepted job.
+    ///
     /// A job that some worker has died of may be why: it waits until this worker holds no other, is the only one claimed,
-    /// and keeps those behind it waiting, so that no innocent job dies beside it.
+    /// and keeps the turns behind it waiting, so that no innocent job dies beside it. Nor does it lose its turn thereby.
     async fn claim(&self, worker: &str, most: usize) -> Result<Vec<Claim>>;
 
     /// Extends leases, and answers for each token in order.
@@ -323,7 +318,8 @@ pub trait Store: KeyStore {
     async fn progress(&self, token: Token, news: Vec<Progress>) -> Result<Held>;
 
     /// Ends an attempt: progress not yet told, state, result, final event and its callback in one transaction. A job that
-    /// goes back to the queue begins again at 0 percent; one whose cancel was requested is cancelled instead.
+    /// goes back to the queue begins again at 0 percent; one whose cancel was requested is cancelled instead. One that is
+    /// completed with a doomed blob goes back too, for [`DOOMED_BACKOFF`].
     async fn finish(&self, token: Token, news: Vec<Progress>, outcome: Outcome) -> Result<Held>;
 
     /// Gives jobs back unfinished, as a worker does that is asked to stop: they may start again at once, and it counts
@@ -369,8 +365,11 @@ pub trait Store: KeyStore {
     /// do. A job whose callbacks are still owed is kept.
     async fn prune(&self, retention: Retention) -> Result<u64>;
 
-    /// Which of these blobs some job or cached result still needs.
-    async fn referenced(&self, hashes: &[String]) -> Result<HashSet<String>>;
+    /// Tells of this process, for people to look at, and drops those that have not told of themselves for [`SHOWN`].
+    async fn note_node(&self, node: &Node) -> Result<()>;
+
+    /// Takes back what was told of a process that ends.
+    async fn forget_node(&self, name: &str) -> Result<()>;
 
     /// Commits a write that changes nothing of note: an error if the database cannot be written.
     async fn check_writable(&self) -> Result<()>;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Job, MOST_DEATHS, Outcome, Progress};
+use super::{DOOMED_BACKOFF, Job, JobKey, MOST_DEATHS, NewJob, Outcome, Progress, Retry};
 use crate::job::{Event, Failure, FailureCode, JobState};
 
 /// The message of a job that waits for a worker.
@@ -16,6 +16,31 @@ const CANCELLED: &str = "Cancelled as asked";
 
 /// The message of a job that its dead worker left.
 const TAKEN_BACK: &str = "Retrying: the worker was lost";
+
+impl NewJob {
+    /// The job that it becomes.
+    pub(super) fn created(&self, key: JobKey, now_ms: i64) -> Job {
+        Job {
+            key,
+            owner: self.owner.clone(),
+            id: self.id.clone(),
+            batch: self.batch.clone(),
+            request_id: self.request_id.clone(),
+            state: JobState::Queued,
+            request: self.request.clone(),
+            sequence: 1,
+            progress: 0,
+            message: QUEUED.into(),
+            cancel_requested: false,
+            attempt: 0,
+            result: None,
+            error: None,
+            created_at_ms: now_ms,
+            updated_at_ms: now_ms,
+            finished_at_ms: None,
+        }
+    }
+}
 
 /// A job's row while it is being changed, and the events that go with the change.
 #[derive(Debug)]
@@ -73,6 +98,12 @@ impl Record {
         }
     }
 
+    /// Puts it back, to be done again when its blobs are no longer doomed.
+    pub(super) fn postponed(&mut self) {
+        let failure = Failure::new(FailureCode::Internal, "an equal result is being deleted; it is made again");
+        self.ended(&Outcome::Retry { after: DOOMED_BACKOFF, failure });
+    }
+
     /// Ends it for good, without a result.
     fn failed(&mut self, failure: Failure) {
         self.step(JobState::Failed);
@@ -122,7 +153,7 @@ impl Record {
         }
     }
 
-    /// Starts it anew for its caller. Sequence and fence go on, so that no listener and no old worker is misled.
+    /// Starts it anew. Sequence and fence go on, so that no listener and no old worker is misled.
     pub(super) fn restarted(&mut self) {
         self.job.attempt = 0;
         self.deaths = 0;
@@ -130,6 +161,23 @@ impl Record {
         self.job.error = None;
         self.job.finished_at_ms = None;
         self.requeued(Duration::ZERO, QUEUED.into());
+    }
+
+    /// Starts it again for its operator, whatever it ended of; one that waits for a later attempt need wait no more. What
+    /// that is called; `None` if there was nothing to do.
+    pub(super) fn retried(&mut self) -> Option<fn(Job) -> Retry> {
+        match self.job.state {
+            JobState::Failed | JobState::Cancelled => {
+                self.restarted();
+                Some(Retry::Restarted)
+            }
+            JobState::Queued if self.run_after_ms > self.now_ms => {
+                // Nothing happened to it that its caller would have to be told of.
+                self.run_after_ms = self.now_ms;
+                Some(Retry::Hurried)
+            }
+            JobState::Queued | JobState::Running | JobState::Completed => None,
+        }
     }
 
     /// Whether its caller may start it anew.

@@ -39,6 +39,14 @@ impl Signals {
         self.cancels.notify_one();
     }
 
+    /// Anything may have happened: wakes all.
+    pub(super) fn anything(&self) {
+        self.lock().values().for_each(|sender| sender.send_modify(|count| *count += 1));
+        self.job_queued();
+        self.delivery_due();
+        self.cancel_requested();
+    }
+
     /// Ends once a job may be claimed; a signal that came before is not lost.
     pub async fn queued(&self) {
         self.queue.notified().await;

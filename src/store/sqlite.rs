@@ -4,15 +4,19 @@
 //! the next. One process has the file at a time, held by a lock file beside it; what that process held before it died is
 //! taken back at its next start.
 
+mod admin;
 mod deliveries;
 mod delivery_records;
+mod file;
 mod keys;
 mod lease;
 mod lock;
+mod nodes;
 mod outcome;
 mod reads;
 mod rows;
 mod submit;
+mod sweeping;
 mod upkeep;
 mod writer;
 
@@ -28,13 +32,14 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions, Connection, SqliteConnection, SqlitePool};
 use tokio::runtime::Handle;
 
-pub use self::keys::KeyFile;
+use self::file::Reach;
+pub use self::file::SqliteFile;
 use self::lock::{BETWEEN_TRIES, InstanceLock, make_file};
 use self::writer::{Sender, Writer};
 use super::{
     Attempt, BatchCounts, Beat, Cancel, Claim, Delivery, DeliveryOutcome, DeliveryRecord, DeliveryToken, Filter, Held,
-    Job, JobKey, JobResult, KeyId, KeyStore, NewJob, NewKey, Outcome, Progress, Queue, Reaped, Redelivery, Result,
-    Retention, Signals, Store, StoreError, StoredKey, Submitted, Timing, To, Token,
+    Job, JobKey, JobResult, NewJob, Node, Outcome, Progress, Queue, Reaped, Redelivery, Result, Retention, Signals,
+    Store, StoreError, Submitted, SweepStore, Timing, To, Token,
 };
 use crate::job::{Event, JobId};
 
@@ -217,25 +222,34 @@ fn read<T>(outcome: Result<T>) -> Result<T> {
 }
 
 #[async_trait]
-impl KeyStore for SqliteStore {
-    async fn add_key(&self, key: NewKey) -> Result<KeyId> {
-        self.writer.write(keys::Add(key)).await
+impl SweepStore for SqliteStore {
+    async fn doom(&self, hashes: &[String]) -> Result<Vec<String>> {
+        self.writer.write(sweeping::Doom(hashes.to_vec())).await
     }
 
-    async fn keys(&self) -> Result<Vec<StoredKey>> {
-        read(keys::all(&self.readers).await)
+    fn transactions_last(&self) -> Duration {
+        // With one writer they come one after another.
+        Duration::ZERO
     }
 
-    async fn has_keys(&self) -> Result<bool> {
-        read(keys::any(&self.readers).await)
+    async fn condemned(&self, hashes: &[String]) -> Result<HashSet<String>> {
+        Ok(self.writer.write(sweeping::Condemned(hashes.to_vec())).await?.into_iter().collect())
     }
 
-    async fn revoke_keys(&self, keys: &[KeyId]) -> Result<u64> {
-        self.writer.write(keys::Revoke(keys.to_vec())).await
+    async fn spare(&self, hashes: &[String]) -> Result<()> {
+        self.writer.write(sweeping::Decide::Spared(hashes.to_vec())).await
     }
 
-    async fn note_key_use(&self, keys: &[KeyId]) -> Result<()> {
-        self.writer.write(keys::NoteUse(keys.to_vec())).await
+    async fn gone(&self, hashes: &[String]) -> Result<()> {
+        self.writer.write(sweeping::Decide::Gone(hashes.to_vec())).await
+    }
+
+    async fn identity(&self) -> Result<String> {
+        read(reads::identity(&self.readers).await)
+    }
+
+    async fn take_turn(&self, duty: &str, for_how_long: Duration) -> Result<bool> {
+        self.writer.write(sweeping::TakeTurn { duty: duty.into(), for_how_long }).await
     }
 }
 
@@ -319,7 +333,7 @@ impl Store for SqliteStore {
     }
 
     async fn deliveries(&self, job: JobKey, before: u64, limit: usize) -> Result<Vec<DeliveryRecord>> {
-        read(delivery_records::of_job(&self.readers, job, before, limit).await)
+        delivery_records::of_job(&mut *self.reader().await?, job, before, limit).await
     }
 
     async fn redeliver(&self, job: JobKey, sequence: u64) -> Result<Redelivery> {
@@ -334,8 +348,12 @@ impl Store for SqliteStore {
         self.writer.write(upkeep::Prune(retention)).await
     }
 
-    async fn referenced(&self, hashes: &[String]) -> Result<HashSet<String>> {
-        read(reads::referenced(&self.readers, hashes).await)
+    async fn note_node(&self, node: &Node) -> Result<()> {
+        self.writer.write(nodes::NoteNode(node.clone())).await
+    }
+
+    async fn forget_node(&self, name: &str) -> Result<()> {
+        self.writer.write(nodes::ForgetNode(name.into())).await
     }
 
     async fn check_writable(&self) -> Result<()> {
@@ -372,6 +390,7 @@ mod tests {
             request: serde_json::json!({ "padding": "x".repeat(3000) }),
             request_hash: String::new(),
             source_hash: None,
+            put_since: std::time::Instant::now(),
             callback_url: Some("https://example.com/".into()),
             request_id: "request-1".into(),
             idempotency_key: None,
@@ -439,6 +458,19 @@ mod tests {
         assert!(a.unwrap() && b.unwrap());
         assert!(matches!(failed, Err(StoreError::Row(_))));
         assert_eq!(store.queue().await.unwrap().queued, 2);
+    }
+
+    #[tokio::test]
+    async fn a_claim_that_is_rolled_back_takes_no_turn() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(&folder).await;
+        let jobs = ["ann", "bob"].map(|owner| NewJob { owner: owner.into(), ..new_job(owner) });
+        store.submit(jobs.into()).await.unwrap();
+        // They share a transaction at first, and then the claim is made again.
+        let (claims, failed) = tokio::join!(store.claim("worker", 1), store.writer.write(Fails));
+        assert_eq!(claims.unwrap()[0].job.owner, "ann");
+        assert!(failed.is_err());
+        assert_eq!(store.claim("worker", 1).await.unwrap()[0].job.owner, "bob");
     }
 
     #[tokio::test]
@@ -511,10 +543,21 @@ mod tests {
             upkeep::PRUNE_DONE,
             upkeep::PRUNE_FAILED,
             upkeep::PRUNE_RESULTS,
+            admin::NAMED,
+            admin::DETAILS,
+            admin::NEWEST_EVENTS,
+            admin::OWNER_QUEUES,
+            admin::PURGE,
+            nodes::NODES,
+            outcome::HELD,
+            sweeping::DOOM,
+            sweeping::CONDEMNED,
+            sweeping::SPARE,
+            sweeping::GONE,
         ];
         for statement in scripts.iter().flat_map(|script| script.split("; ")) {
             for step in explained(&store, statement).await {
-                let table = ["jobs", "deliveries", "due", "newer", "delivery_attempts", "events", "results"]
+                let table = ["jobs", "deliveries", "due", "newer", "delivery_attempts", "events", "results", "doomed"]
                     .into_iter()
                     .find(|table| step.starts_with(&format!("SCAN {table}")));
                 assert!(table.is_none() || step.contains(" INDEX "), "{step}: {statement}");
@@ -522,6 +565,18 @@ mod tests {
         }
         let reaper = explained(&store, lease::EXPIRED).await;
         assert!(reaper[0].contains("jobs_leased"), "the rule above would be blind: {reaper:?}");
+    }
+
+    #[tokio::test]
+    async fn turns_hop_from_owner_to_owner() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(&folder).await;
+        let plan = explained(&store, lease::CLAIM).await;
+        let mut hops: Vec<&str> = plan.iter().filter_map(|step| step.split("jobs_turns ").nth(1)).collect();
+        hops.sort_unstable();
+        let expected = ["(owner<?)", "(owner=? AND key>?)", "(owner>?)", "(owner>?)"];
+        assert_eq!(hops, expected, "{plan:?}");
+        assert!(!plan.iter().any(|step| step.starts_with("SCAN jobs") && !step.contains("jobs_leased")), "{plan:?}");
     }
 
     #[tokio::test]

@@ -52,7 +52,7 @@ async fn decide(shift: &Arc<Shift>, job: &Arc<HeldJob>) -> Result<Outcome, Endin
     };
     let timeout = shift.app.config.jobs.timeout;
     Ok(match worked {
-        Ok(Done { result, cache_key }) => Outcome::Completed { result, cache_key },
+        Ok(Done { result, cache_key, put_since }) => Outcome::Completed { result, cache_key, put_since },
         Err(trouble) => {
             trouble.log(&job.claim.job);
             verdict::outcome(&trouble, &job.claim.job, timeout)

@@ -13,8 +13,9 @@ use super::receivers::{Heard, Receivers, Unsent};
 use super::shift::{Phase, Shift};
 use super::slots::{self, SendId};
 use crate::crash_point;
-use crate::job::announcement;
+use crate::job::{JobState, announcement};
 use crate::net::{Answer, SendError};
+use crate::result_link::Completed;
 use crate::retry;
 use crate::signature;
 use crate::store::{Attempt, Delivery, DeliveryOutcome, Held, message_id};
@@ -249,7 +250,7 @@ async fn record(shift: &Shift, delivery: &Delivery, attempt: Attempt, outcome: D
 /// Posts what is told of the event, signed if there are secrets.
 async fn send(shift: &Shift, delivery: &Delivery) -> Result<Answer, SendError> {
     let event = &delivery.event;
-    let result_url = shift.links.url(&delivery.owner, &delivery.job_id, event.at_ms);
+    let result_url = result_url(shift, delivery).await;
     let body = Bytes::from(announcement(&delivery.job_id, event, result_url.as_deref()).to_string());
     let id = message_id(&delivery.job_id, event.sequence);
     // Of this attempt, as receivers refuse what is old.
@@ -265,6 +266,19 @@ async fn send(shift: &Shift, delivery: &Delivery) -> Result<Answer, SendError> {
     }
     let timeout = if event.state.is_final() { FINAL_TIMEOUT } else { PROGRESS_TIMEOUT };
     shift.app.net.post(&delivery.url, &headers, body, timeout).await
+}
+
+/// Where the result is, if there is one.
+async fn result_url(shift: &Shift, delivery: &Delivery) -> Option<String> {
+    let Delivery { owner, job_id, event, .. } = delivery;
+    if event.state != JobState::Completed {
+        return None;
+    }
+    // A callback's row does not have the result, which only some links need.
+    let job =
+        if shift.links.lead_to_storage(owner) { shift.app.store.job(owner, job_id).await.ok().flatten() } else { None };
+    let hash = job.as_ref().and_then(|job| job.result.as_ref()).map(|result| result.hash.as_str());
+    shift.links.url(None, Completed { owner, job: job_id, at_ms: event.at_ms, hash }).await
 }
 
 /// What follows from an answer, or from none.
@@ -291,7 +305,7 @@ fn later(delivery: &Delivery, asked: Option<Duration>) -> (DeliveryOutcome, &'st
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::job::{Event, JobId, JobState};
+    use crate::job::{Event, JobId};
     use crate::store::{DeliveryId, DeliveryToken, JobKey};
 
     fn delivery(state: JobState) -> Delivery {

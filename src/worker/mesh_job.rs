@@ -1,9 +1,11 @@
 //! The work of a mesh job, step by step: image, cache, engine, storage.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
-use tokio::time::Instant;
+
+use tokio::time::Instant as Deadline;
 
 use super::held::HeldJob;
 use super::shift::Shift;
@@ -24,27 +26,31 @@ const KEPT_AS: &str = "json";
 pub(super) struct Done {
     pub(super) result: JobResult,
     pub(super) cache_key: String,
+    /// A moment before its blobs were put or found.
+    pub(super) put_since: Instant,
 }
 
 /// Makes a job's mesh, or finds that of an equal request, and keeps it.
-pub(super) async fn make(shift: &Shift, job: &Arc<HeldJob>, deadline: Instant) -> Result<Done, Trouble> {
+pub(super) async fn make(shift: &Shift, job: &Arc<HeldJob>, deadline: Deadline) -> Result<Done, Trouble> {
     let request = MeshRequest::from_json(&job.claim.job.request).map_err(Trouble::Request)?;
     job.tell(Stage::Decode);
     let (source_hash, image, fetched) = image(shift, request.source).await?;
     let cache_key = cache_key(&source_hash, &request.parameters, &request.warnings);
+    let put_since = Instant::now();
     if let Some(result) = cached(shift, &cache_key).await? {
         keep(shift, fetched).await?;
-        return Ok(Done { result, cache_key });
+        return Ok(Done { result, cache_key, put_since });
     }
     let format = Format::named(KEPT_AS).ok_or_else(|| Trouble::Request(no_format()))?;
     let task = Task { image, parameters: request.parameters, warnings: request.warnings, format };
     let made = mesh(shift, job, task, deadline).await?;
     let bytes = made.bytes.len() as u64;
     crash_point::reached("before_result");
+    let put_since = Instant::now();
     keep(shift, fetched).await?;
-    let hash = shift.app.blobs.put(made.bytes).await.map_err(Trouble::Storage)?;
+    let hash = shift.app.blobs.put_json(made.bytes).await.map_err(Trouble::Storage)?;
     crash_point::reached("after_result");
-    Ok(Done { result: JobResult { hash, bytes, source_hash }, cache_key })
+    Ok(Done { result: JobResult { hash, bytes, source_hash }, cache_key, put_since })
 }
 
 /// Keeps a fetched image, once it has proved to be one: drawings of the result need it.
@@ -88,7 +94,7 @@ async fn cached(shift: &Shift, key: &str) -> Result<Option<JobResult>, Trouble> 
 }
 
 /// The engine's part, each of whose stages is noted without waiting for anything.
-async fn mesh(shift: &Shift, job: &Arc<HeldJob>, task: Task, deadline: Instant) -> Result<Made, Trouble> {
+async fn mesh(shift: &Shift, job: &Arc<HeldJob>, task: Task, deadline: Deadline) -> Result<Made, Trouble> {
     let told = Arc::clone(job);
     let watch = Watch::with_news(deadline.into_std(), Box::new(move |stage| told.tell(stage)));
     shift.app.compute.run(task, Arc::new(watch)).await.map_err(Trouble::Engine)

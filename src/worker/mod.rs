@@ -75,7 +75,7 @@ impl Default for Pace {
     fn default() -> Self {
         Self {
             lease: LEASE,
-            reap: Duration::from_secs(4),
+            reap: Duration::from_secs(2),
             sweep: Duration::from_secs(3600),
             orphan_age: Duration::from_secs(24 * 3600),
         }
@@ -108,6 +108,12 @@ pub fn start_at(app: &App, pace: Pace) -> Workers {
 }
 
 impl Workers {
+    /// Its name in the rows of the jobs that it holds, new with every start.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.shift.name
+    }
+
     /// Takes no further job, lets those under way finish for up to `drain`, gives the others back, and lets callbacks
     /// that are being sent end.
     pub async fn stop(mut self, drain: Duration) {

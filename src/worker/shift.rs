@@ -44,7 +44,7 @@ impl Shift {
     pub(super) fn new(app: App, pace: Pace) -> Self {
         let secrets = app.config.access.callback_secrets.iter();
         Self {
-            links: ResultLinks::new(&app.config, Arc::clone(&app.keys)),
+            links: ResultLinks::new(&app.config, Arc::clone(&app.keys), app.blobs.clone()),
             // They were checked when the settings were read.
             secrets: secrets.filter_map(|text| Secret::parse(text).ok()).collect(),
             name: uuid::Uuid::now_v7().to_string(),

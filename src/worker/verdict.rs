@@ -35,6 +35,8 @@ enum Again {
     Never,
     /// It may well succeed, after what was asked for at the earliest.
     Later(Option<Duration>),
+    /// It will once what the service stands on is back.
+    AfterTheOutage,
 }
 
 /// What happens to the job. `timeout` is JOB_TIMEOUT.
@@ -43,6 +45,7 @@ pub(super) fn outcome(trouble: &Trouble, job: &Job, timeout: Duration) -> Outcom
     let backoff = match again {
         Again::Never => None,
         Again::Later(asked) => retry::job_backoff(job.id.as_str(), job.attempt, asked),
+        Again::AfterTheOutage => retry::outage_backoff(job.id.as_str(), job.attempt),
     };
     match backoff {
         Some(after) => Outcome::Retry { after, failure },
@@ -61,10 +64,8 @@ fn judge(trouble: &Trouble, timeout: Duration) -> (Failure, Again) {
         Trouble::Storage(BlobError::NotFound(_) | BlobError::Damaged(_)) => {
             (internal("the job's image is no longer whole in the storage; submit it again"), Again::Never)
         }
-        Trouble::Storage(BlobError::Folder(_) | BlobError::Storage(_)) => {
-            (internal("the service's storage failed; try again later"), Again::Later(None))
-        }
-        Trouble::Database(_) => (internal("the service's database failed; try again later"), Again::Later(None)),
+        Trouble::Storage(_) => (internal("the service's storage failed; try again later"), Again::AfterTheOutage),
+        Trouble::Database(_) => (internal("the service's database failed; try again later"), Again::AfterTheOutage),
         Trouble::Engine(ComputeError::Engine(error)) => (Failure::from(error), Again::Never),
         Trouble::Engine(ComputeError::Busy { retry_after, .. }) => {
             (internal("the service was too busy; try again later"), Again::Later(Some(*retry_after)))

@@ -66,6 +66,19 @@ async fn every_mistake_is_told_at_once() {
     );
 }
 
+/// URL parsers take them, and not every database does.
+#[tokio::test]
+async fn a_url_has_no_control_characters() {
+    let service = Service::without_workers(|_| {}).await;
+    for name in ["image_url", "callback_url"] {
+        let mut body = json!({ "image_url": "https://assets.example/a.png" });
+        body[name] = "https://assets.example/\u{0}x".into();
+        let answer = service.post(&generate(), &body).await;
+        answer.refused(422, "VALIDATION_FAILED");
+        assert_eq!(answer.json()["error"]["details"]["violations"][0]["name"], name);
+    }
+}
+
 #[tokio::test]
 async fn an_image_comes_from_one_place() {
     let service = Service::without_workers(|_| {}).await;

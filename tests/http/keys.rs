@@ -10,7 +10,8 @@ use crate::wire::{Answer, Ask};
 impl Service {
     /// A key of the database; its secret is its name twice.
     pub(crate) async fn add_key(&self, name: &str, scopes: Scopes, limit: Limit) -> KeyId {
-        let key = NewKey { name: name.into(), digest: Digest::of(&format!("{name}{name}")), scopes, limit };
+        let key =
+            NewKey { name: name.into(), digest: Digest::of(&format!("{name}{name}")), scopes, limit, links: None };
         let id = self.app.store.add_key(key).await.unwrap();
         self.app.keys.refresh(&*self.app.store).await.unwrap();
         id
@@ -157,8 +158,12 @@ async fn a_key_takes_its_links_along_and_what_listens_with_it() {
     service.get(url.as_str()).await.refused(401, "UNAUTHORIZED");
     // The worker asks the same keys: it gives out no link that opens nothing.
     let job = spinelift::job::JobId::parse("a").unwrap();
-    let links = spinelift::result_link::ResultLinks::new(&service.app.config, service.app.keys.clone());
-    assert!(links.url("rails", &job, 0).is_none() && links.url("artist", &job, 0).is_some());
+    let links = spinelift::result_link::ResultLinks::new(
+        &service.app.config,
+        service.app.keys.clone(),
+        service.app.blobs.clone(),
+    );
+    assert!(links.own_url("rails", &job, 0).is_none() && links.own_url("artist", &job, 0).is_some());
     let rest = async { while stream.line_or_end().await.is_some() {} };
     tokio::time::timeout(crate::wire::PATIENCE, rest).await.unwrap();
 }
@@ -168,8 +173,13 @@ async fn a_service_hears_of_keys_by_itself() {
     let service = Service::without_workers(|_| {}).await;
     let jobs = || Ask::get(format!("{MESH}/jobs"));
     service.send(jobs()).await.expect(200);
-    let key =
-        NewKey { name: "rails".into(), digest: Digest::of("railsrails"), scopes: Scopes::USUAL, limit: Limit::Usual };
+    let key = NewKey {
+        name: "rails".into(),
+        digest: Digest::of("railsrails"),
+        scopes: Scopes::USUAL,
+        limit: Limit::Usual,
+        links: None,
+    };
     service.app.store.add_key(key).await.unwrap();
     eventually("a key is needed", async || service.send(jobs()).await.status == 401).await;
     service.send(by("rails", jobs())).await.expect(200);

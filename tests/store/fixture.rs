@@ -51,6 +51,7 @@ pub(crate) fn new_job(name: &str) -> NewJob {
         request: json!({ "source": { "url": format!("https://example.com/{name}.png") } }),
         request_hash: format!("request of {name}"),
         source_hash: None,
+        put_since: Instant::now(),
         callback_url: None,
         request_id: "request-1".into(),
         idempotency_key: None,
@@ -103,7 +104,7 @@ pub(crate) fn result(name: &str) -> JobResult {
 }
 
 pub(crate) fn completed(name: &str) -> Outcome {
-    Outcome::Completed { result: result(name), cache_key: format!("key of {name}") }
+    Outcome::Completed { result: result(name), cache_key: format!("key of {name}"), put_since: Instant::now() }
 }
 
 pub(crate) fn failed(code: FailureCode) -> Outcome {

@@ -1,12 +1,12 @@
 //! API keys: added, listed, revoked for good, and noted to be in use.
 
-use spinelift::key::{Digest, Limit, Scope, Scopes};
+use spinelift::key::{Digest, Limit, Links, Scope, Scopes};
 use spinelift::store::{KeyId, NewKey, StoreError, StoredKey};
 
 use super::fixture::*;
 
 fn new_key(name: &str, secret: &str) -> NewKey {
-    NewKey { name: name.into(), digest: Digest::of(secret), scopes: Scopes::USUAL, limit: Limit::Usual }
+    NewKey { name: name.into(), digest: Digest::of(secret), scopes: Scopes::USUAL, limit: Limit::Usual, links: None }
 }
 
 async fn only(store: &dyn spinelift::store::Store) -> StoredKey {
@@ -20,16 +20,19 @@ pub(crate) async fn a_key_is_kept_as_it_was_added(backend: &dyn Backend) {
     assert_eq!(store.keys().await.unwrap(), []);
     let limits = [Limit::Usual, Limit::Unlimited, Limit::Own("600/60s".parse().unwrap())];
     let scopes = [Scopes::ALL, Scopes::USUAL, Scopes::from_iter([Scope::Admin])];
+    let links = [None, Some(Links::Storage), Some(Links::Service)];
     let mut ids = Vec::new();
     for (n, (limit, scopes)) in limits.into_iter().zip(scopes).enumerate() {
         // One name may have several keys.
-        ids.push(store.add_key(NewKey { limit, scopes, ..new_key("rails-2_x", &n.to_string()) }).await.unwrap());
+        let key = NewKey { limit, scopes, links: links[n], ..new_key("rails-2_x", &n.to_string()) };
+        ids.push(store.add_key(key).await.unwrap());
     }
     let keys = store.keys().await.unwrap();
     assert_eq!(keys.iter().map(|key| key.id).collect::<Vec<_>>(), ids);
     assert!(ids.is_sorted() && ids[0] < ids[2]);
     for (n, key) in keys.iter().enumerate() {
         assert_eq!((key.limit, key.scopes, key.digest), (limits[n], scopes[n], Digest::of(&n.to_string())));
+        assert_eq!(key.links, links[n]);
         assert_eq!((key.name.as_str(), key.revoked_at_ms, key.last_used_at_ms), ("rails-2_x", None, None));
         assert!(key.created_at_ms > 1_700_000_000_000);
     }

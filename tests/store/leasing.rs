@@ -227,12 +227,12 @@ pub(crate) async fn a_restart_counts_deaths_too(backend: &dyn Backend) {
 }
 
 pub(crate) async fn a_job_that_a_worker_died_of_runs_alone(backend: &dyn Backend) {
-    let store = open(backend).await;
+    let store = backend.open(short_leases()).await.unwrap();
     for name in ["poison", "innocent"] {
         created(&*store, new_job(name)).await;
     }
     assert_eq!(store.claim("dies", 5).await.unwrap().len(), 2);
-    store.recover().await.unwrap();
+    store.reap().await.unwrap();
     created(&*store, new_job("new")).await;
     let ids =
         |claims: &[spinelift::store::Claim]| claims.iter().map(|claim| claim.job.id.to_string()).collect::<Vec<_>>();
@@ -246,7 +246,7 @@ pub(crate) async fn a_job_that_a_worker_died_of_runs_alone(backend: &dyn Backend
     created(&*store, new_job("suspect")).await;
     assert_eq!(ids(&store.claim("dies", 1).await.unwrap()), ["new"]);
     assert_eq!(ids(&store.claim("dies", 1).await.unwrap()), ["suspect"]);
-    store.recover().await.unwrap();
+    store.reap().await.unwrap();
     let new = store.claim("worker", 5).await.unwrap().remove(0);
     store.release(&[new.token]).await.unwrap();
     created(&*store, new_job("last")).await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use spinelift::job::{FailureCode, JobState};
-use spinelift::store::{Beat, Cancel, Held, MOST_DEATHS, Outcome, Store, Submitted, Token};
+use spinelift::store::{Beat, Cancel, Held, MOST_DEATHS, Outcome, Retry, Store, Submitted, Token};
 use tokio::runtime::Handle;
 
 use super::fixture::*;
@@ -23,6 +23,8 @@ enum Step {
     Finish(usize, End),
     Release(usize),
     Cancel(usize),
+    /// By hand.
+    Retry(usize),
     Reap,
 }
 
@@ -53,6 +55,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (claim.clone(), end).prop_map(|(claim, end)| Step::Finish(claim, end)),
         1 => claim.prop_map(Step::Release),
         1 => (0..NAMES.len()).prop_map(Step::Cancel),
+        2 => (0..NAMES.len()).prop_map(Step::Retry),
         1 => Just(Step::Reap),
     ]
 }
@@ -188,6 +191,7 @@ async fn apply(store: &dyn Store, owner: &str, model: &mut Model, step: &Step) {
             model.jobs.values_mut().filter(|job| job.state == JobState::Running).for_each(Expected::die);
         }
         Step::Cancel(name) => cancel(store, owner, model, NAMES[*name]).await,
+        Step::Retry(name) => retry_one(store, owner, model, NAMES[*name]).await,
         Step::Progress(claim, progress) => {
             let Some(token) = model.claim(*claim) else { return };
             let held = store.progress(token, vec![told(*progress)]).await.unwrap();
@@ -257,6 +261,18 @@ async fn cancel(store: &dyn Store, owner: &str, model: &mut Model, name: &str) {
             job.cancel = true;
         }
         _ => assert!(matches!(answer, Some(Cancel::AlreadyFinal(_)))),
+    }
+}
+
+async fn retry_one(store: &dyn Store, owner: &str, model: &mut Model, name: &str) {
+    let Some(job) = model.jobs.get_mut(name) else { return };
+    let key = store.job(owner, &id(name)).await.unwrap().unwrap().key;
+    let answer = store.retry_jobs(&[key]).await.unwrap().remove(0);
+    if matches!(job.state, JobState::Failed | JobState::Cancelled) {
+        assert!(matches!(answer, Some(Retry::Restarted(_))));
+        *job = Expected::queued(job.ends);
+    } else {
+        assert!(matches!(answer, Some(Retry::LeftAlone(_))));
     }
 }
 

@@ -3,9 +3,13 @@
 use std::io::Write;
 use std::sync::Arc;
 
+use spinelift::job::FailureCode;
 use spinelift::key::{Digest, Limit, Scopes};
-use spinelift::store::sqlite::{Durability, KeyFile, SqliteOptions, SqliteStore};
-use spinelift::store::{KeyStore, NewKey, Store, StoreError, Timing, To};
+use spinelift::store::sqlite::{Durability, SqliteFile, SqliteOptions, SqliteStore};
+use spinelift::store::{
+    AdminStore, Beat, CHANGED_AT_ONCE, Cancel, Held, JobFilter, KeyStore, NewJob, NewKey, Node, Outcome, Retry, Store,
+    StoreError, Submitted, Timing, To,
+};
 
 use super::fixture::*;
 
@@ -147,7 +151,7 @@ async fn a_row_that_cannot_be_read_is_in_nobodys_way() {
 }
 
 fn new_key(secret: &str) -> NewKey {
-    NewKey { name: "rails".into(), digest: Digest::of(secret), scopes: Scopes::USUAL, limit: Limit::Usual }
+    NewKey { name: "rails".into(), digest: Digest::of(secret), scopes: Scopes::USUAL, limit: Limit::Usual, links: None }
 }
 
 #[tokio::test]
@@ -155,7 +159,7 @@ async fn keys_are_changed_beside_a_store_that_is_at_work() {
     let folder = tempfile::tempdir().unwrap();
     let options = options(folder.path().join("jobs.db"));
     let store = SqliteStore::open(options.clone()).await.unwrap();
-    let file = KeyFile::open(&options.path).await.unwrap();
+    let file = SqliteFile::open(&options.path).await.unwrap();
     let work = async {
         for n in 0..50 {
             created(&*store, new_job(&format!("job-{n}"))).await;
@@ -185,7 +189,7 @@ async fn a_file_may_be_made_by_many_at_once() {
                 let (path, runtime) = (options.path.clone(), tokio::runtime::Handle::current());
                 tokio::task::spawn_blocking(move || {
                     runtime.block_on(async {
-                        let file = KeyFile::open(&path).await.unwrap();
+                        let file = SqliteFile::open(&path).await.unwrap();
                         file.add_key(new_key(&format!("{round} {n}"))).await.unwrap();
                         file.close().await.unwrap();
                     });
@@ -200,13 +204,13 @@ async fn a_file_may_be_made_by_many_at_once() {
 }
 
 #[tokio::test]
-async fn a_key_file_refuses_what_a_store_refuses() {
+async fn a_file_beside_refuses_what_a_store_refuses() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("jobs.db");
     std::fs::write(&path, "notes, and many of them. ".repeat(100)).unwrap();
-    let error = KeyFile::open(&path).await.err().unwrap();
+    let error = SqliteFile::open(&path).await.err().unwrap();
     assert!(error.to_string().contains("not an SQLite database"), "{error}");
-    let error = KeyFile::open(&path.join("jobs.db")).await.err().unwrap();
+    let error = SqliteFile::open(&path.join("jobs.db")).await.err().unwrap();
     assert!(error.to_string().contains("the folder of"), "{error}");
 }
 
@@ -216,33 +220,32 @@ async fn raw(path: &std::path::Path) -> sqlx::SqliteConnection {
 }
 
 #[tokio::test]
-async fn a_key_file_changes_no_tables_under_a_service() {
+async fn a_file_beside_changes_no_tables_under_a_service() {
     let folder = tempfile::tempdir().unwrap();
     let options = options(folder.path().join("jobs.db"));
     let service = SqliteStore::open(options.clone()).await.unwrap();
     let mut db = raw(&options.path).await;
-    // As the version before had it.
-    for back in ["DROP TABLE api_keys", "DELETE FROM _sqlx_migrations WHERE version >= 2"] {
+    // As a version that did not know of nodes had it.
+    for back in ["DROP TABLE nodes", "DELETE FROM _sqlx_migrations WHERE version = 6"] {
         sqlx::query(back).execute(&mut db).await.unwrap();
     }
-    sqlx::query("CREATE INDEX deliveries_progress ON jobs (id)").execute(&mut db).await.unwrap();
-    for refused in [KeyFile::open(&options.path).await, KeyFile::open_as_it_is(&options.path).await] {
+    for refused in [SqliteFile::open(&options.path).await, SqliteFile::open_as_it_is(&options.path).await] {
         let error = refused.err().unwrap();
         assert!(matches!(error, StoreError::Outdated(_)) && error.to_string().contains("restart"), "{error}");
     }
     service.close().await;
-    assert!(matches!(KeyFile::open_as_it_is(&options.path).await, Err(StoreError::Outdated(_))));
-    let tables = "SELECT count(*) FROM sqlite_master WHERE name = 'api_keys'";
+    assert!(matches!(SqliteFile::open_as_it_is(&options.path).await, Err(StoreError::Outdated(_))));
+    let tables = "SELECT count(*) FROM sqlite_master WHERE name = 'nodes'";
     assert_eq!(sqlx::query_scalar::<_, i64>(tables).fetch_one(&mut db).await.unwrap(), 0, "nothing was changed");
     // Nobody is at work on it now.
-    KeyFile::open(&options.path).await.unwrap().add_key(new_key("1")).await.unwrap();
-    assert_eq!(KeyFile::open_as_it_is(&options.path).await.unwrap().keys().await.unwrap().len(), 1);
+    SqliteFile::open(&options.path).await.unwrap().add_key(new_key("1")).await.unwrap();
+    assert_eq!(SqliteFile::open_as_it_is(&options.path).await.unwrap().keys().await.unwrap().len(), 1);
 }
 
 #[tokio::test]
 async fn looking_at_keys_makes_no_file() {
     let folder = tempfile::tempdir().unwrap();
-    let error = KeyFile::open_as_it_is(&folder.path().join("a/jobs.db")).await.err().unwrap();
+    let error = SqliteFile::open_as_it_is(&folder.path().join("a/jobs.db")).await.err().unwrap();
     assert!(error.to_string().contains("DATABASE_URL"), "{error}");
     assert!(std::fs::read_dir(folder.path()).unwrap().next().is_none());
 }
@@ -286,7 +289,7 @@ async fn what_is_made_is_its_users_alone_and_what_was_there_stays() {
             assert_eq!(mode(&path.with_extension("db-wal")), 0o600);
             store.close().await;
         } else {
-            KeyFile::open(&path).await.unwrap().close().await.unwrap();
+            SqliteFile::open(&path).await.unwrap().close().await.unwrap();
         }
         let lock = path.with_extension("db.lock");
         assert_eq!([mode(path.parent().unwrap()), mode(&path), mode(&lock)], [0o700, 0o600, 0o600]);
@@ -328,4 +331,118 @@ async fn a_database_of_the_first_version_is_taken_over_with_what_it_owes() {
     assert_eq!((owed.len(), owed[0].url.as_str()), (1, "http://hear.example/"));
     assert!(store.keys().await.unwrap().is_empty());
     store.close().await;
+}
+
+#[tokio::test]
+async fn a_service_finds_what_was_done_beside_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = SqliteOptions { queue_limit: 2, ..options(folder.path().join("jobs.db")) };
+    let store: Arc<dyn Store> = SqliteStore::open(options.clone()).await.unwrap();
+    let file = SqliteFile::open_as_it_is(&options.path).await.unwrap();
+    let claim = running(&*store, new_job("a")).await;
+    let full = async || matches!(submit(&*store, new_job("c")).await, Submitted::QueueFull);
+
+    file.cancel_jobs(&[claim.token.job]).await.unwrap();
+    assert_eq!(store.heartbeat(&[claim.token]).await.unwrap(), [Beat::CancelRequested]);
+    store.finish(claim.token, vec![], Outcome::Cancelled).await.unwrap();
+
+    // What is retried beside it is claimed by it, under a fence that goes on, and the dead stay fenced out.
+    assert!(matches!(file.retry_jobs(&[claim.token.job]).await.unwrap()[0], Some(Retry::Restarted(_))));
+    let again = claimed(&*store).await;
+    assert_eq!((again.token.job, again.token.fence), (claim.token.job, 2));
+    assert_eq!(store.finish(claim.token, vec![], completed("a")).await.unwrap(), Held::Lost);
+    store.finish(again.token, vec![], failed(FailureCode::SourceTimeout)).await.unwrap();
+    story(&*store, "a").await;
+
+    // Its own count of the queue is right again once it has reaped.
+    file.retry_jobs(&[claim.token.job]).await.unwrap();
+    created(&*store, new_job("b")).await;
+    assert_eq!(store.queue().await.unwrap().queued, 2);
+    store.reap().await.unwrap();
+    assert!(full().await);
+    let keys: Vec<_> = file.find_jobs(&JobFilter::default(), 9).await.unwrap().jobs.iter().map(|job| job.key).collect();
+    file.cancel_jobs(&keys).await.unwrap();
+    store.reap().await.unwrap();
+    assert!(!full().await);
+    assert_eq!(file.purge_jobs(&keys, &JobFilter::default()).await.unwrap(), 2);
+    assert_eq!(store.job("acme", &id("a")).await.unwrap(), None);
+    file.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_service_at_work_is_not_held_up_by_what_is_done_beside_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = options(folder.path().join("jobs.db"));
+    let store: Arc<dyn Store> =
+        SqliteStore::open(SqliteOptions { queue_limit: 10_000, ..options.clone() }).await.unwrap();
+    let old = |n| NewJob { batch: Some("old".into()), ..new_job(&format!("old-{n}")) };
+    store.submit((0..2000).map(old).collect()).await.unwrap();
+    let path = options.path.clone();
+    let beside = async move {
+        let file = SqliteFile::open_as_it_is(&path).await.unwrap();
+        let filter = JobFilter { batch: Some("old".into()), ..JobFilter::default() };
+        let old: Vec<_> = file.find_jobs(&filter, 2000).await.unwrap().jobs.iter().map(|job| job.key).collect();
+        for part in old.chunks(CHANGED_AT_ONCE) {
+            file.cancel_jobs(part).await.unwrap();
+            assert_eq!(file.purge_jobs(part, &filter).await.unwrap(), part.len() as u64);
+        }
+    };
+    let at_work = async {
+        for n in 0..100 {
+            created(&*store, new_job(&format!("new-{n}"))).await;
+        }
+    };
+    tokio::join!(beside, at_work);
+    store.reap().await.unwrap();
+    assert_eq!(store.queue().await.unwrap().queued, 100);
+    for n in 0..100 {
+        story(&*store, &format!("new-{n}")).await;
+    }
+}
+
+#[tokio::test]
+async fn a_command_that_fails_beside_a_service_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = options(folder.path().join("jobs.db"));
+    let store: Arc<dyn Store> = SqliteStore::open(options.clone()).await.unwrap();
+    let file = SqliteFile::open_as_it_is(&options.path).await.unwrap();
+    let (good, bad) = (created(&*store, new_job("good")).await, created(&*store, new_job("bad")).await);
+    sqlx::query("UPDATE jobs SET id = 'bad/' WHERE id = 'bad'").execute(&mut raw(&options.path).await).await.unwrap();
+    assert!(file.cancel_jobs(&[good.key, bad.key]).await.is_err());
+    assert_eq!(job(&*store, "good").await, good);
+    // It is found, and in nobody's way.
+    let found = file.find_jobs(&JobFilter::default(), 9).await.unwrap();
+    assert_eq!(
+        (found.jobs, &found.unreadable, found.unreadable.first()),
+        (vec![good.clone()], &vec![bad.key], Some(&bad.key))
+    );
+    assert!(matches!(file.cancel_jobs(&[good.key]).await.unwrap()[0], Some(Cancel::Done(_))));
+}
+
+#[tokio::test]
+async fn a_node_that_was_not_seen_for_a_day_is_dropped() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = options(folder.path().join("jobs.db"));
+    let store = SqliteStore::open(options.clone()).await.unwrap();
+    let node = |name: &str| Node {
+        name: name.into(),
+        role: "all".into(),
+        version: "0.1.0".into(),
+        host: String::new(),
+        pid: 1,
+        slots: 1,
+        draining: false,
+    };
+    for name in ["old", "late", "new"] {
+        store.note_node(&node(name)).await.unwrap();
+    }
+    let mut db = raw(&options.path).await;
+    let age = "UPDATE nodes SET seen_at_ms = seen_at_ms - CASE name WHEN 'old' THEN 86400001 ELSE 80000000 END \
+               WHERE name <> 'new'";
+    sqlx::query(age).execute(&mut db).await.unwrap();
+    let names = async || store.nodes().await.unwrap().into_iter().map(|seen| seen.node.name).collect::<Vec<_>>();
+    assert_eq!(names().await, ["late", "new"], "not shown even before it is dropped");
+    store.note_node(&node("new")).await.unwrap();
+    let left: i64 = sqlx::query_scalar("SELECT count(*) FROM nodes").fetch_one(&mut db).await.unwrap();
+    assert_eq!(left, 2);
 }

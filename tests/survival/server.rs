@@ -12,10 +12,26 @@ const START: Duration = Duration::from_secs(30);
 /// How long a process may take to end by itself.
 const END: Duration = Duration::from_secs(60);
 
+/// Where a job's life can be cut, in the order in which it comes by.
+pub(crate) const POINTS: &[&str] = &[
+    "after_claim",
+    "during_fetch",
+    "before_result",
+    "after_result",
+    "before_final_transaction",
+    "inside_final_transaction",
+    "after_final_transaction",
+    "before_callback",
+    "after_callback",
+];
+
 /// A service on a folder. Dropped, it is killed.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
-    folder: PathBuf,
+    pub(crate) folder: PathBuf,
+    pub(crate) role: &'static str,
+    /// The binary: this build's, or an older one.
+    pub(crate) program: PathBuf,
     settings: Vec<(String, String)>,
     child: Option<Child>,
 }
@@ -32,14 +48,8 @@ impl Server {
     pub(crate) fn prepared(folder: &Path, settings: &[(&str, &str)]) -> Self {
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Self { address, folder: folder.to_owned(), settings, child: None }
-    }
-
-    /// Another on the same files and another port, started without waiting.
-    pub(crate) fn beside(other: &Self) -> Self {
-        let mut server = Self::prepared(&other.folder, &[]);
-        server.spawn();
-        server
+        let program = env!("CARGO_BIN_EXE_spinelift").into();
+        Self { address, folder: folder.to_owned(), role: "all", program, settings, child: None }
     }
 
     /// Another setting from the next start on; an empty value takes it away.
@@ -67,8 +77,8 @@ impl Server {
     /// Starts it without waiting.
     pub(crate) fn spawn(&mut self) {
         let log = File::options().create(true).append(true).open(self.folder.join("log")).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_spinelift"))
-            .args(["serve", "--dev"])
+        let child = Command::new(&self.program)
+            .args(["serve", "--dev", "--role", self.role])
             .current_dir(&self.folder)
             .env("PORT", self.address.port().to_string())
             .envs(self.settings.iter().cloned())
@@ -141,10 +151,6 @@ impl Server {
         let log = std::fs::read_to_string(self.folder.join("log")).unwrap();
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(40)..].join("\n")
-    }
-
-    pub(crate) fn database(&self) -> PathBuf {
-        self.folder.join("spinelift-data/spinelift.db")
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::State;
@@ -10,6 +11,8 @@ use axum::http::HeaderMap;
 use axum::routing::{get, post};
 use serde_json::Value;
 use tokio::sync::Notify;
+
+use super::caller::SETTLE;
 
 /// What the receiver heard: for each job, the id and body of every callback in the order of arrival.
 type Heard = Arc<Mutex<HashMap<String, Vec<(String, Value)>>>>;
@@ -69,6 +72,18 @@ impl World {
         ids.sort();
         ids.dedup();
         ids
+    }
+
+    /// Waits until every one of the jobs has been called back, and each with one final message, however often it came.
+    pub(crate) async fn called_back(&self, jobs: impl Iterator<Item = String>, log: impl Fn() -> String) {
+        let began = Instant::now();
+        for job in jobs {
+            while self.final_callbacks(&job).is_empty() {
+                assert!(began.elapsed() < SETTLE, "{job} is not called back:\n{}", log());
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            assert_eq!(self.final_callbacks(&job).len(), 1, "{job}");
+        }
     }
 
     /// Id and body of everything that told of a job's end, repeats included.

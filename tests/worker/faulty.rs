@@ -8,9 +8,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use spinelift::job::{Event, JobId};
 use spinelift::store::{
-    Attempt, BatchCounts, Beat, Cancel, Claim, Delivery, DeliveryOutcome, DeliveryRecord, DeliveryToken, Filter, Held,
-    Job, JobKey, JobResult, KeyId, KeyStore, NewJob, NewKey, Outcome, Progress, Queue, Reaped, Redelivery, Result,
-    Retention, Signals, Store, StoreError, StoredKey, Submitted, To, Token,
+    AdminStore, Attempt, BatchCounts, Beat, Cancel, Claim, Delivery, DeliveryOutcome, DeliveryRecord, DeliveryToken,
+    Filter, Found, Held, Job, JobDetails, JobFilter, JobKey, JobResult, KeyId, KeyStore, NewJob, NewKey, Node, Outcome,
+    OwnerQueue, Progress, Queue, Reaped, Redelivery, Result, Retention, Retry, SeenNode, Signals, Store, StoreError,
+    StoredKey, Submitted, SweepStore, To, Token,
 };
 
 /// What fails, and how often it did.
@@ -59,6 +60,62 @@ impl KeyStore for Faulty {
     }
     async fn note_key_use(&self, keys: &[KeyId]) -> Result<()> {
         self.inner.note_key_use(keys).await
+    }
+}
+
+#[async_trait]
+impl AdminStore for Faulty {
+    async fn find_jobs(&self, filter: &JobFilter, limit: usize) -> Result<Found> {
+        self.inner.find_jobs(filter, limit).await
+    }
+    async fn count_jobs(&self, filter: &JobFilter) -> Result<u64> {
+        self.inner.count_jobs(filter).await
+    }
+    async fn jobs_named(&self, id: &JobId) -> Result<Vec<Job>> {
+        self.inner.jobs_named(id).await
+    }
+    async fn job_details(&self, job: JobKey, most: usize) -> Result<Option<JobDetails>> {
+        self.inner.job_details(job, most).await
+    }
+    async fn retry_jobs(&self, jobs: &[JobKey]) -> Result<Vec<Option<Retry>>> {
+        self.inner.retry_jobs(jobs).await
+    }
+    async fn cancel_jobs(&self, jobs: &[JobKey]) -> Result<Vec<Option<Cancel>>> {
+        self.inner.cancel_jobs(jobs).await
+    }
+    async fn purge_jobs(&self, jobs: &[JobKey], filter: &JobFilter) -> Result<u64> {
+        self.inner.purge_jobs(jobs, filter).await
+    }
+    async fn owner_queues(&self) -> Result<Vec<OwnerQueue>> {
+        self.inner.owner_queues().await
+    }
+    async fn nodes(&self) -> Result<Vec<SeenNode>> {
+        self.inner.nodes().await
+    }
+}
+
+#[async_trait]
+impl SweepStore for Faulty {
+    async fn doom(&self, hashes: &[String]) -> Result<Vec<String>> {
+        self.inner.doom(hashes).await
+    }
+    fn transactions_last(&self) -> Duration {
+        self.inner.transactions_last()
+    }
+    async fn condemned(&self, hashes: &[String]) -> Result<HashSet<String>> {
+        self.inner.condemned(hashes).await
+    }
+    async fn spare(&self, hashes: &[String]) -> Result<()> {
+        self.inner.spare(hashes).await
+    }
+    async fn gone(&self, hashes: &[String]) -> Result<()> {
+        self.inner.gone(hashes).await
+    }
+    async fn identity(&self) -> Result<String> {
+        self.inner.identity().await
+    }
+    async fn take_turn(&self, duty: &str, for_how_long: Duration) -> Result<bool> {
+        self.inner.take_turn(duty, for_how_long).await
     }
 }
 
@@ -136,8 +193,11 @@ impl Store for Faulty {
     async fn prune(&self, retention: Retention) -> Result<u64> {
         self.inner.prune(retention).await
     }
-    async fn referenced(&self, hashes: &[String]) -> Result<HashSet<String>> {
-        self.inner.referenced(hashes).await
+    async fn note_node(&self, node: &Node) -> Result<()> {
+        self.inner.note_node(node).await
+    }
+    async fn forget_node(&self, name: &str) -> Result<()> {
+        self.inner.forget_node(name).await
     }
     async fn check_writable(&self) -> Result<()> {
         self.inner.check_writable().await

@@ -14,6 +14,8 @@ use spinelift::mesh::MeshParameters;
 use spinelift::store::sqlite::{Durability, SqliteOptions, SqliteStore};
 use spinelift::store::{Job, NewJob, Store, Submitted, Timing};
 use spinelift::worker::{Pace, Workers, start_at};
+use sqlx::ConnectOptions;
+use sqlx::sqlite::SqliteConnectOptions;
 use tempfile::TempDir;
 
 /// How long anything may take on a busy machine.
@@ -130,6 +132,14 @@ impl World {
         self.ended(id.as_str()).await
     }
 
+    /// Lets jobs that wait start so much later.
+    pub(crate) async fn put_jobs_off(&self, wait: Duration) {
+        let file = SqliteConnectOptions::new().filename(self.folder.path().join("jobs.db"));
+        let mut database = file.connect().await.unwrap();
+        let sql = "UPDATE jobs SET run_after_ms = run_after_ms + $1 WHERE state = 'queued'";
+        sqlx::query(sql).bind(i64::try_from(wait.as_millis()).unwrap()).execute(&mut database).await.unwrap();
+    }
+
     /// Everything that was told of a job.
     pub(crate) async fn events(&self, job: &Job) -> Vec<Event> {
         self.app.store.events(job.key, 0, 1000).await.unwrap()
@@ -171,6 +181,7 @@ fn job(id: &str, source: ImageSource) -> NewJob {
         request_hash: sha256(request.to_string().as_bytes()),
         request,
         source_hash: None,
+        put_since: Instant::now(),
         callback_url: None,
         request_id: "request-1".into(),
         idempotency_key: None,

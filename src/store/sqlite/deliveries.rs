@@ -3,16 +3,13 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::Row;
 
 use super::delivery_records::is_passed_over;
 use super::reads::{Listed, is_asked_for};
 use super::rows::{self, now};
 use super::writer::{Command, Work};
 use crate::store::record::milliseconds;
-use crate::store::{
-    Attempt, Delivery, DeliveryId, DeliveryOutcome, DeliveryToken, Held, JobKey, KEEPS_UP, MOST_ATTEMPTS, Result,
-};
+use crate::store::{Attempt, Delivery, DeliveryOutcome, DeliveryToken, Held, KEEPS_UP, MOST_ATTEMPTS, Result};
 
 /// Leases callbacks that are due.
 pub(super) struct ClaimDeliveries {
@@ -109,7 +106,7 @@ impl Command for ClaimDeliveries {
         let claimed = sqlx::query(CLAIMED).bind(rows::json(&ids)?).fetch_all(&mut work.db).await?;
         let mut deliveries = Vec::with_capacity(claimed.len());
         for row in &claimed {
-            match delivery(row) {
+            match rows::delivery(row) {
                 Ok(delivery) => deliveries.push(delivery),
                 Err(cause) => tracing::error!(%cause, "an event or a job's name cannot be read"),
             }
@@ -119,20 +116,6 @@ impl Command for ClaimDeliveries {
         }
         Ok(deliveries)
     }
-}
-
-fn delivery(row: &sqlx::sqlite::SqliteRow) -> Result<Delivery> {
-    Ok(Delivery {
-        token: DeliveryToken { id: DeliveryId(row.try_get("delivery")?), fence: row.try_get("fence")? },
-        job: JobKey(row.try_get("job")?),
-        job_id: rows::id(row, "job_id")?,
-        owner: row.try_get("owner")?,
-        url: row.try_get("url")?,
-        host: row.try_get("host")?,
-        request_id: row.try_get("request_id")?,
-        event: rows::event(row)?,
-        attempts: row.try_get("attempts")?,
-    })
 }
 
 /// Makes every callback that an earlier process was sending due again.

@@ -1,17 +1,13 @@
 //! Callbacks as their job's caller sees them, and sent again at the caller's wish.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqlitePool};
+use sqlx::{Row, SqliteConnection};
 
 use super::rows::{self, now};
 use super::writer::{Command, Work};
-use crate::store::{
-    Attempt, DeliveryRecord, DeliveryState, JobKey, MOST_ATTEMPTS, PastAttempt, Redelivery, Result, StoreError,
-};
+use crate::store::{DeliveryRecord, DeliveryState, JobKey, MOST_ATTEMPTS, PastAttempt, Redelivery, Result};
 
 pub(super) const OF_JOB: &str = "SELECT id, sequence, url, state, due_at_ms FROM deliveries \
      WHERE job = $1 AND sequence < $2 ORDER BY sequence DESC LIMIT $3";
@@ -22,39 +18,26 @@ pub(super) const ATTEMPTS: &str = "SELECT delivery_attempts.delivery, at_ms, sta
      WHERE delivery_attempts.sequence = shown.value ->> 1 ORDER BY delivery_attempts.id LIMIT $2";
 
 /// A job's callbacks, newest first, each with its attempts.
-pub(super) async fn of_job(pool: &SqlitePool, job: JobKey, before: u64, limit: usize) -> Result<Vec<DeliveryRecord>> {
+pub(super) async fn of_job(
+    db: &mut SqliteConnection,
+    job: JobKey,
+    before: u64,
+    limit: usize,
+) -> Result<Vec<DeliveryRecord>> {
     let query = sqlx::query(OF_JOB).bind(job.0).bind(rows::integer(before)).bind(rows::integer(limit as u64));
-    let found = query.fetch_all(pool).await?;
+    let found = query.fetch_all(&mut *db).await?;
     let shown: Result<Vec<(i64, i64)>> =
         found.iter().map(|row| Ok((row.try_get("id")?, row.try_get("sequence")?))).collect();
     let most = found.len() as u64 * u64::from(MOST_ATTEMPTS);
     let query = sqlx::query(ATTEMPTS).bind(rows::json(&shown?)?).bind(rows::integer(most));
     let mut attempts: HashMap<i64, Vec<PastAttempt>> = HashMap::new();
-    for row in query.fetch_all(pool).await? {
-        attempts.entry(row.try_get("delivery")?).or_default().push(attempt(&row)?);
+    for row in query.fetch_all(db).await? {
+        attempts.entry(row.try_get("delivery")?).or_default().push(rows::attempt(&row)?);
     }
-    found.iter().map(|row| record(row, attempts.remove(&row.try_get("id")?).unwrap_or_default())).collect()
-}
-
-fn record(row: &SqliteRow, attempts: Vec<PastAttempt>) -> Result<DeliveryRecord> {
-    let state = state(row.try_get("state")?)?;
-    Ok(DeliveryRecord {
-        sequence: rows::count(row, "sequence")?,
-        url: row.try_get("url")?,
-        state,
-        next_attempt_at_ms: (state == DeliveryState::Waiting).then(|| row.try_get("due_at_ms")).transpose()?,
-        attempts,
-    })
-}
-
-fn attempt(row: &SqliteRow) -> Result<PastAttempt> {
-    let took = Duration::from_millis(rows::count(row, "took_ms")?);
-    let attempt = Attempt { status: row.try_get("status")?, error: row.try_get("error")?, took };
-    Ok(PastAttempt { at_ms: row.try_get("at_ms")?, attempt })
-}
-
-fn state(name: &str) -> Result<DeliveryState> {
-    DeliveryState::named(name).ok_or_else(|| StoreError::Row(format!("no callback has the state {name:?}")))
+    found
+        .iter()
+        .map(|row| rows::delivery_record(row, attempts.remove(&row.try_get("id")?).unwrap_or_default()))
+        .collect()
 }
 
 /// Makes a callback due again.
@@ -96,7 +79,7 @@ impl Command for Redeliver {
         }
         let found: Option<String> =
             sqlx::query_scalar(STATE).bind(self.job.0).bind(sequence).fetch_optional(&mut work.db).await?;
-        Ok(match found.as_deref().map(state).transpose()? {
+        Ok(match found.as_deref().map(rows::delivery_state).transpose()? {
             None => Redelivery::Unknown,
             Some(DeliveryState::Sending) => Redelivery::InFlight,
             Some(_) => Redelivery::Superseded,

@@ -18,17 +18,43 @@ pub(super) struct ClaimJobs {
     pub(super) most: usize,
 }
 
-/// The longest accepted that may run, up to the first that a worker has died of; that one alone, once this worker holds
-/// nothing else.
+/// Jobs that may run, in the one index whose order is theirs; any other would read those that must wait.
+macro_rules! startable {
+    ($columns:literal) => {
+        concat!(
+            "SELECT ",
+            $columns,
+            " FROM jobs INDEXED BY jobs_turns WHERE state = 'queued' AND run_after_ms <= ",
+            now!()
+        )
+    };
+}
+
+/// Turns are taken out of a queue that is sorted by round, lap and owner, and each brings along who comes after it: in
+/// the first round the next owner, and in every round the same owner's next job. So a turn costs two looks into the
+/// index, however many jobs or owners wait. Lap 0 is of the owners behind the one that was served last, lap 1 of those
+/// before it and of itself.
+///
+/// Claimed are the turns up to the first job that a worker has died of; that one alone, once this worker holds nothing
+/// else.
 pub(super) const CLAIM: &str = concat!(
-    "UPDATE jobs SET state = 'running', fence = fence + 1, attempt = attempt + 1, worker = $1, lease_until_ms = ",
+    "WITH RECURSIVE turns (round, lap, owner, key, deaths) AS (SELECT * FROM (",
+    startable!("1, 0, owner, key, deaths"),
+    " AND owner > $4 ORDER BY owner, key LIMIT 1) UNION ALL SELECT * FROM (",
+    startable!("1, 1, owner, key, deaths"),
+    " AND owner <= $4 ORDER BY owner, key LIMIT 1) \
+     UNION ALL SELECT 1, lap, jobs.owner, jobs.key, jobs.deaths FROM turns CROSS JOIN jobs ON jobs.key = (",
+    startable!("key"),
+    " AND owner > turns.owner ORDER BY owner, key LIMIT 1) WHERE round = 1 AND (lap = 0 OR jobs.owner <= $4) \
+     UNION ALL SELECT round + 1, lap, turns.owner, jobs.key, jobs.deaths FROM turns CROSS JOIN jobs ON jobs.key = (",
+    startable!("key"),
+    " AND owner = turns.owner AND key > turns.key ORDER BY key LIMIT 1) ORDER BY 1, 2, 3 LIMIT $3) \
+     UPDATE jobs SET state = 'running', fence = fence + 1, attempt = attempt + 1, worker = $1, lease_until_ms = ",
     now!(),
     " + $2, updated_at_ms = ",
     now!(),
-    " WHERE key IN (SELECT key FROM (SELECT key, row_number() OVER by_age AS place, max(deaths) OVER by_age AS worst \
-     FROM (SELECT key, deaths FROM jobs WHERE state = 'queued' AND run_after_ms <= ",
-    now!(),
-    " ORDER BY key LIMIT $3) WINDOW by_age AS (ORDER BY key)) \
+    " WHERE key IN (SELECT key FROM (SELECT key, row_number() OVER by_turn AS place, max(deaths) OVER by_turn AS worst \
+     FROM turns WINDOW by_turn AS (ORDER BY round, lap, owner)) \
      WHERE worst = 0 AND NOT EXISTS (SELECT 1 FROM jobs WHERE state = 'running' AND worker = $1 AND deaths > 0) \
      OR place = 1 AND NOT EXISTS (SELECT 1 FROM jobs WHERE state = 'running' AND worker = $1)) RETURNING fence, ",
     job_columns!()
@@ -39,10 +65,12 @@ impl Command for ClaimJobs {
     type Answer = Vec<Claim>;
 
     async fn run(&self, work: &mut Work) -> Result<Vec<Claim>> {
+        let served = work.last_served().to_owned();
         let rows = sqlx::query(CLAIM)
             .bind(&self.worker)
             .bind(milliseconds(work.timing.lease))
             .bind(rows::integer(self.most as u64))
+            .bind(&served)
             .fetch_all(&mut work.db)
             .await?;
         let claim = |row: &SqliteRow| -> Result<Claim> {
@@ -56,9 +84,11 @@ impl Command for ClaimJobs {
                 Err(cause) => rows::set_aside(work, row.try_get("key")?, &cause).await?,
             }
         }
-        // RETURNING promises no order.
-        claims.sort_by_key(|claim| claim.token.job);
         work.effects.queue_growth -= claims.len() as i64;
+        let claims = in_turn(claims, &served);
+        if let Some(last) = claims.last() {
+            work.effects.served = Some(last.job.owner.clone());
+        }
         Ok(claims)
     }
 
@@ -66,6 +96,23 @@ impl Command for ClaimJobs {
     fn unheard(&self, claims: Vec<Claim>) -> Option<Box<dyn Pending>> {
         (!claims.is_empty()).then(|| unattended(Release(claims.into_iter().map(|claim| claim.token).collect())))
     }
+}
+
+/// The order of turns, as RETURNING promises none: round after round, owners behind the one that was served last first.
+fn in_turn(mut claims: Vec<Claim>, served: &str) -> Vec<Claim> {
+    claims.sort_by_key(|claim| claim.token.job);
+    let mut rounds: HashMap<String, usize> = HashMap::new();
+    let mut turns: Vec<(usize, Claim)> = Vec::with_capacity(claims.len());
+    for claim in claims {
+        let round = rounds.entry(claim.job.owner.clone()).or_default();
+        *round += 1;
+        turns.push((*round, claim));
+    }
+    turns.sort_by(|(round, a), (other, b)| {
+        let place = |claim: &Claim| claim.job.owner.as_str() <= served;
+        (round, place(a), &a.job.owner).cmp(&(other, place(b), &b.job.owner))
+    });
+    turns.into_iter().map(|(_, claim)| claim).collect()
 }
 
 /// Extends leases.

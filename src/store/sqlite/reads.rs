@@ -1,6 +1,5 @@
 //! What is only looked up, beside the writer: each call reads the database as of its last commit.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use sqlx::{Row, SqlitePool};
@@ -61,12 +60,12 @@ pub(super) async fn batch(pool: &SqlitePool, owner: &str, batch: &str) -> Result
                FROM jobs WHERE owner = $1 AND batch = $2";
     let row = sqlx::query(sql).bind(owner).bind(batch).fetch_one(pool).await?;
     let counts = BatchCounts {
-        total: rows::count(&row, "total")?,
-        queued: rows::count(&row, "queued")?,
-        running: rows::count(&row, "running")?,
-        completed: rows::count(&row, "completed")?,
-        failed: rows::count(&row, "failed")?,
-        cancelled: rows::count(&row, "cancelled")?,
+        total: rows::number(&row, "total")?,
+        queued: rows::number(&row, "queued")?,
+        running: rows::number(&row, "running")?,
+        completed: rows::number(&row, "completed")?,
+        failed: rows::number(&row, "failed")?,
+        cancelled: rows::number(&row, "cancelled")?,
     };
     Ok((counts.total > 0).then_some(counts))
 }
@@ -84,10 +83,10 @@ pub(super) const QUEUE: &str = concat!(
 pub(super) async fn queue(pool: &SqlitePool) -> Result<Queue> {
     let row = sqlx::query(QUEUE).fetch_one(pool).await?;
     Ok(Queue {
-        queued: rows::count(&row, "queued")?,
-        running: rows::count(&row, "running")?,
-        oldest: positive(row.try_get("oldest_ms")?).unwrap_or_default(),
-        deliveries: rows::count(&row, "deliveries")?,
+        queued: rows::number(&row, "queued")?,
+        running: rows::number(&row, "running")?,
+        oldest: rows::positive(row.try_get("oldest_ms")?).unwrap_or_default(),
+        deliveries: rows::number(&row, "deliveries")?,
     })
 }
 
@@ -140,19 +139,10 @@ pub(super) async fn next_delivery(pool: &SqlitePool, to: To<'_>) -> Result<Optio
     let to = Listed::new(to)?;
     let query = sqlx::query_scalar(NEXT_DELIVERY).bind(to.names).bind(to.only);
     let wait_ms: Option<i64> = query.fetch_one(pool).await?;
-    Ok(wait_ms.map(|wait| positive(Some(wait)).unwrap_or_default()))
+    Ok(wait_ms.map(|wait| rows::positive(Some(wait)).unwrap_or_default()))
 }
 
-/// Which blobs are still needed.
-pub(super) async fn referenced(pool: &SqlitePool, hashes: &[String]) -> Result<HashSet<String>> {
-    let sql = "SELECT value FROM json_each($1) WHERE EXISTS (SELECT 1 FROM jobs WHERE source_hash = value) \
-               OR EXISTS (SELECT 1 FROM jobs WHERE result_hash = value) \
-               OR EXISTS (SELECT 1 FROM results WHERE result_hash = value) \
-               OR EXISTS (SELECT 1 FROM results WHERE source_hash = value)";
-    let found: Vec<String> = sqlx::query_scalar(sql).bind(rows::json(&hashes)?).fetch_all(pool).await?;
-    Ok(found.into_iter().collect())
-}
-
-fn positive(milliseconds: Option<i64>) -> Option<Duration> {
-    milliseconds.and_then(|wait| u64::try_from(wait).ok()).map(Duration::from_millis)
+/// Which database this is.
+pub(super) async fn identity(pool: &SqlitePool) -> Result<String> {
+    Ok(sqlx::query_scalar("SELECT name FROM identity").fetch_one(pool).await?)
 }

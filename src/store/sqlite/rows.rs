@@ -1,13 +1,16 @@
-//! Rows as values: how a job and an event are read, and how a changed job is written back.
+//! How a changed job is written back, and what the statements have in common.
 
 use serde_json::Value;
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 
 use super::writer::Work;
-use crate::job::{Event, Failure, JobId, JobState};
+use crate::job::{Event, JobState};
 use crate::store::record::Record;
-use crate::store::{Job, JobKey, JobResult, Result, StoreError, Token, receiver};
+use crate::store::rows::unwritable;
+pub(super) use crate::store::rows::{
+    attempt, delivery, delivery_record, delivery_state, details, event, found, integer, job, job_columns, json,
+    kept_limit, number, owner_queue, positive, readable_keys, record, result, seen_node,
+};
+use crate::store::{JobKey, Result, StoreError, Token, receiver};
 
 /// The database's clock, ms. It stands still within a statement.
 macro_rules! now {
@@ -16,20 +19,11 @@ macro_rules! now {
     };
 }
 
-/// What [`job`] reads.
-macro_rules! job_columns {
-    () => {
-        "jobs.key, jobs.owner, jobs.id, jobs.batch, jobs.request_id, jobs.state, jobs.request, jobs.sequence, jobs.progress, \
-         jobs.message, jobs.cancel_requested, jobs.attempt, jobs.result_hash, jobs.result_bytes, jobs.source_hash, \
-         jobs.error, jobs.created_at_ms, jobs.updated_at_ms, jobs.finished_at_ms"
-    };
-}
-
 /// What [`record`] reads.
 macro_rules! record_columns {
     () => {
         concat!(
-            $crate::store::sqlite::rows::job_columns!(),
+            $crate::store::rows::job_columns!(),
             ", jobs.deaths, jobs.run_after_ms, jobs.callback_url, ",
             $crate::store::sqlite::rows::now!(),
             " AS now_ms"
@@ -37,90 +31,7 @@ macro_rules! record_columns {
     };
 }
 
-pub(super) use {job_columns, now, record_columns};
-
-/// A job as callers see it.
-pub(super) fn job(row: &SqliteRow) -> Result<Job> {
-    let request: &str = row.try_get("request")?;
-    Ok(Job {
-        key: JobKey(row.try_get("key")?),
-        owner: row.try_get("owner")?,
-        id: id(row, "id")?,
-        batch: row.try_get("batch")?,
-        request_id: row.try_get("request_id")?,
-        state: state(row)?,
-        request: serde_json::from_str::<Value>(request)
-            .map_err(|error| StoreError::Row(format!("request: {error}")))?,
-        sequence: count(row, "sequence")?,
-        progress: row.try_get("progress")?,
-        message: row.try_get("message")?,
-        cancel_requested: row.try_get("cancel_requested")?,
-        attempt: row.try_get("attempt")?,
-        result: result(row)?,
-        error: failure(row)?,
-        created_at_ms: row.try_get("created_at_ms")?,
-        updated_at_ms: row.try_get("updated_at_ms")?,
-        finished_at_ms: row.try_get("finished_at_ms")?,
-    })
-}
-
-/// A job's id.
-pub(super) fn id(row: &SqliteRow, column: &str) -> Result<JobId> {
-    JobId::stored(row.try_get(column)?).map_err(|error| StoreError::Row(format!("id {error}")))
-}
-
-/// Where the mesh is, if there is one.
-pub(super) fn result(row: &SqliteRow) -> Result<Option<JobResult>> {
-    let Some(hash) = row.try_get("result_hash")? else { return Ok(None) };
-    Ok(Some(JobResult { hash, bytes: count(row, "result_bytes")?, source_hash: row.try_get("source_hash")? }))
-}
-
-/// A job to be changed.
-pub(super) fn record(row: &SqliteRow) -> Result<Record> {
-    let job = job(row)?;
-    Ok(Record {
-        loaded: job.state,
-        job,
-        deaths: row.try_get("deaths")?,
-        run_after_ms: row.try_get("run_after_ms")?,
-        callback_url: row.try_get("callback_url")?,
-        now_ms: row.try_get("now_ms")?,
-        events: Vec::new(),
-    })
-}
-
-/// An event of a job.
-pub(super) fn event(row: &SqliteRow) -> Result<Event> {
-    Ok(Event {
-        sequence: count(row, "sequence")?,
-        at_ms: row.try_get("at_ms")?,
-        state: state(row)?,
-        progress: row.try_get("progress")?,
-        message: row.try_get("message")?,
-        error: failure(row)?,
-    })
-}
-
-fn state(row: &SqliteRow) -> Result<JobState> {
-    let name: &str = row.try_get("state")?;
-    JobState::named(name).ok_or_else(|| StoreError::Row(format!("no job has the state {name:?}")))
-}
-
-fn failure(row: &SqliteRow) -> Result<Option<Failure>> {
-    let text: Option<&str> = row.try_get("error")?;
-    text.map(serde_json::from_str).transpose().map_err(|error| StoreError::Row(format!("error: {error}")))
-}
-
-/// A number that is never negative.
-pub(super) fn count(row: &SqliteRow, column: &str) -> Result<u64> {
-    let number: i64 = row.try_get(column)?;
-    u64::try_from(number).map_err(|_| StoreError::Row(format!("{column} is {number}, below 0")))
-}
-
-/// A count as the database keeps it.
-pub(super) fn integer(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
+pub(super) use {now, record_columns};
 
 /// How long a row that cannot be read is left alone, ms: a day. Whoever repairs it, or brings the version that can read
 /// it, need do no more; until then it is in nobody's way.
@@ -148,6 +59,13 @@ pub(super) async fn set_callback_aside(work: &mut Work, id: i64) -> Result<()> {
     );
     sqlx::query(sql).bind(id).bind(SET_ASIDE_MS).execute(&mut work.db).await?;
     Ok(())
+}
+
+/// A job, to be changed.
+pub(super) async fn by_key(work: &mut Work, key: JobKey) -> Result<Option<Record>> {
+    let sql = concat!("SELECT ", record_columns!(), " FROM jobs WHERE key = $1");
+    let row = sqlx::query(sql).bind(key.0).fetch_optional(&mut work.db).await?;
+    row.as_ref().map(record).transpose()
 }
 
 /// The running job of a token, if it is still the job's.
@@ -231,13 +149,4 @@ fn events_json(events: &[Event]) -> Result<String> {
         Ok(row)
     };
     json(&events.iter().map(row).collect::<Result<Vec<Value>>>()?)
-}
-
-/// As text for a column.
-pub(super) fn json<T: serde::Serialize>(value: &T) -> Result<String> {
-    serde_json::to_string(value).map_err(unwritable)
-}
-
-fn unwritable(error: serde_json::Error) -> StoreError {
-    StoreError::Row(format!("cannot be written: {error}"))
 }

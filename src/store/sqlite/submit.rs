@@ -4,9 +4,10 @@ use async_trait::async_trait;
 use sqlx::Row;
 
 use super::rows::{self, job_columns, now, record_columns};
+use super::sweeping::forbids;
 use super::writer::{Command, Work};
-use crate::job::JobState;
 use crate::store::record::{QUEUED, Record};
+use crate::store::sweeping::put_ago_ms;
 use crate::store::{Job, JobKey, NewJob, Result, Submitted, receiver};
 
 /// Jobs to accept.
@@ -36,6 +37,7 @@ impl Command for Submit {
 /// Nearly all jobs are new, so that is tried first; only if it is not, or the queue is full, is looked for what is there.
 async fn submit(work: &mut Work, new: &NewJob) -> Result<Submitted> {
     if !work.queue_is_full()
+        && !new.is_late()
         && let Some(job) = create(work, new).await?
     {
         return Ok(Submitted::Created(job));
@@ -50,6 +52,8 @@ async fn submit(work: &mut Work, new: &NewJob) -> Result<Submitted> {
             Ok(Submitted::Existing(record.job))
         }
         Some((record, _)) if !work.queue_is_full() => restart(work, record, new).await,
+        // It would have been created, but for its image.
+        None if !work.queue_is_full() => Ok(Submitted::Doomed),
         _ => Ok(Submitted::QueueFull),
     }
 }
@@ -63,8 +67,10 @@ pub(super) const CREATE: &str = concat!(
     now!(),
     ", ",
     now!(),
-    " WHERE $10 IS NULL OR NOT EXISTS (SELECT 1 FROM idempotency WHERE owner = $1 AND key = $10) \
-     ON CONFLICT (owner, id) DO NOTHING RETURNING key, created_at_ms"
+    " WHERE ($10 IS NULL OR NOT EXISTS (SELECT 1 FROM idempotency WHERE owner = $1 AND key = $10)) \
+     AND ($6 IS NULL OR NOT EXISTS (SELECT 1 FROM doomed WHERE hash = $6 AND ",
+    forbids!("$12"),
+    ")) ON CONFLICT (owner, id) DO NOTHING RETURNING key, created_at_ms"
 );
 
 pub(super) const CREATE_REST: &str = "INSERT INTO events (job, sequence, at_ms, state, progress, message) \
@@ -87,6 +93,7 @@ async fn create(work: &mut Work, new: &NewJob) -> Result<Option<Job>> {
         .bind(QUEUED)
         .bind(new.idempotency_key.as_ref().map(|key| &key.text))
         .bind(&new.request_id)
+        .bind(put_ago_ms(new.put_since))
         .fetch_optional(&mut work.db)
         .await?;
     let Some(row) = row else { return Ok(None) };
@@ -105,29 +112,7 @@ async fn create(work: &mut Work, new: &NewJob) -> Result<Option<Job>> {
     work.effects.queue_growth += 1;
     work.effects.queued = true;
     work.effects.due |= new.callback_url.is_some();
-    Ok(Some(created(new, JobKey(key), now_ms)))
-}
-
-fn created(new: &NewJob, key: JobKey, now_ms: i64) -> Job {
-    Job {
-        key,
-        owner: new.owner.clone(),
-        id: new.id.clone(),
-        batch: new.batch.clone(),
-        request_id: new.request_id.clone(),
-        state: JobState::Queued,
-        request: new.request.clone(),
-        sequence: 1,
-        progress: 0,
-        message: QUEUED.into(),
-        cancel_requested: false,
-        attempt: 0,
-        result: None,
-        error: None,
-        created_at_ms: now_ms,
-        updated_at_ms: now_ms,
-        finished_at_ms: None,
-    }
+    Ok(Some(new.created(JobKey(key), now_ms)))
 }
 
 /// What must be the same in a repeat by the idempotency key.

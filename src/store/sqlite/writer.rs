@@ -44,6 +44,8 @@ pub(super) struct Work {
     pub(super) effects: Effects,
     /// Jobs queued before the transaction. Counted along, as counting rows at every submission would be slow.
     queued: i64,
+    /// Whose job was claimed last in the order of turns, before the transaction; empty before the first.
+    served: String,
 }
 
 /// What others hear after a commit.
@@ -59,12 +61,25 @@ pub(super) struct Effects {
     pub(super) cancel: bool,
     /// How many more jobs are queued than before.
     pub(super) queue_growth: i64,
+    /// Whose job was claimed last in the order of turns.
+    pub(super) served: Option<String>,
 }
 
 impl Work {
+    /// For commands beside a service, which have no limit of the queue to keep to: its own writer counts.
+    pub(super) fn beside(db: SqliteConnection) -> Self {
+        let (queue_limit, timing, effects) = (u64::MAX, Timing::default(), Effects::default());
+        Self { db, queue_limit, timing, effects, queued: 0, served: String::new() }
+    }
+
     /// Whether as many jobs are queued as may be.
     pub(super) fn queue_is_full(&self) -> bool {
         u64::try_from(self.queued + self.effects.queue_growth).is_ok_and(|queued| queued >= self.queue_limit)
+    }
+
+    /// The owner after whom turns go on.
+    pub(super) fn last_served(&self) -> &str {
+        self.effects.served.as_deref().unwrap_or(&self.served)
     }
 
     /// Counts the queue anew.
@@ -160,7 +175,7 @@ impl Writer {
         signals: Arc<Signals>,
         (queue_limit, timing): (u64, Timing),
     ) -> Result<Sender> {
-        let mut work = Work { db, queue_limit, timing, effects: Effects::default(), queued: 0 };
+        let mut work = Work { db, queue_limit, timing, effects: Effects::default(), queued: 0, served: String::new() };
         work.count_queue().await?;
         let (sender, receiver) = mpsc::channel(MOST_WAITING);
         let writing = tokio::spawn(Self { options, signals, work, broken: false, lock }.run(receiver));
@@ -267,6 +282,9 @@ impl Writer {
     fn announce(&mut self) {
         let effects = std::mem::take(&mut self.work.effects);
         self.work.queued += effects.queue_growth;
+        if let Some(owner) = effects.served {
+            self.work.served = owner;
+        }
         effects.changed.into_iter().for_each(|job| self.signals.job_changed(job));
         if effects.queued {
             self.signals.job_queued();
