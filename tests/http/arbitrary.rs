@@ -82,7 +82,7 @@ fn any_bytes_to_any_route_are_answered_as_documented() {
     let mut runner = TestRunner::new(Config { cases: 600, failure_persistence: None, ..Config::default() });
     let asked = (line(), 0..MEDIA_TYPES.len(), body(), prop_oneof![Just("*/*".to_owned()), "[ -~]{0,40}"]);
     let result = runner.run(&asked, |((method, path), media_type, body, accept)| {
-        let ask = Ask::new(&method, path).header("content-type", MEDIA_TYPES[media_type]).header("accept", accept);
+        let ask = Ask::new(&method, &path).header("content-type", MEDIA_TYPES[media_type]).header("accept", accept);
         let ask = if method == "GET" || method == "HEAD" { ask } else { ask.body(body) };
         // The service's document is held against the answer in here.
         let answer = runtime.block_on(service.send(ask));
