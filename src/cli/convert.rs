@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Cursor, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use anyhow::{Context, anyhow};
@@ -12,6 +12,7 @@ use spinelift::export::{Format, Source};
 use spinelift::mesh::{self, Mesh, MeshLimits, MeshParameters};
 
 use super::input::{self, Input};
+use super::output::Target;
 
 /// Bytes read at a time. Small enough to stay in a core's cache, large enough that system calls do not count.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -31,27 +32,29 @@ pub(super) struct Order {
 #[derive(Debug)]
 pub(super) struct Converted {
     pub(super) bytes: Vec<u8>,
+    /// The files that belong beside it, and where they go.
+    pub(super) beside: Vec<(PathBuf, Vec<u8>)>,
     /// What is odd about this image.
     pub(super) warnings: Vec<String>,
 }
 
 impl Order {
     /// Makes the result. A file whose pixels are not drawn is streamed and never held.
-    pub(super) fn convert(&self, image: &Input) -> anyhow::Result<Converted> {
+    pub(super) fn convert(&self, image: &Input, target: &Target) -> anyhow::Result<Converted> {
         match image {
-            Input::File(path) if path.is_file() && !self.format.draws_image => self.convert_stream(image, path),
+            Input::File(path) if path.is_file() && !self.format.draws_image => self.convert_stream(image, path, target),
             _ => {
                 let bytes = read(image, &self.limits)?;
                 let sha256 = hex_sha256(&bytes[..])?;
                 let alpha = decode::alpha_plane(Cursor::new(&bytes), &self.limits, &())?;
                 let mesh = mesh::build(&alpha, &self.parameters, &self.mesh_limits, &())?;
-                self.export(mesh, &image.file_name(), Some(&bytes), &sha256)
+                self.export(mesh, &image.file_name(), Some(&bytes), &sha256, target)
             }
         }
     }
 
     /// The digest takes a second pass over the file, beside the first, so that it costs no time and no memory.
-    fn convert_stream(&self, image: &Input, path: &Path) -> anyhow::Result<Converted> {
+    fn convert_stream(&self, image: &Input, path: &Path, target: &Target) -> anyhow::Result<Converted> {
         thread::scope(|scope| {
             let digest = scope.spawn(|| hex_sha256(open(path)?));
             let source = BufReader::with_capacity(CHUNK_BYTES, open(path)?);
@@ -59,19 +62,28 @@ impl Order {
             let mesh = mesh::build(&alpha, &self.parameters, &self.mesh_limits, &())?;
             drop(alpha);
             let sha256 = digest.join().map_err(|_| anyhow!("the digest's thread failed"))??;
-            self.export(mesh, &image.file_name(), None, &sha256)
+            self.export(mesh, &image.file_name(), None, &sha256, target)
         })
     }
 
-    fn export(&self, mesh: Mesh, name: &str, bytes: Option<&[u8]>, sha256: &str) -> anyhow::Result<Converted> {
-        let source = self.source(name, bytes, sha256);
-        let bytes = (self.format.write)(&mesh, &source)?;
-        Ok(Converted { bytes, warnings: mesh.warnings })
-    }
-
-    /// What exporters are told about an image.
-    pub(super) fn source<'a>(&'a self, name: &'a str, bytes: Option<&'a [u8]>, sha256: &'a str) -> Source<'a> {
-        Source { name, bytes, limits: self.limits, sha256: Some(sha256), warnings: &self.warnings }
+    /// The main file and those beside it, where there is a place beside it.
+    pub(super) fn export(
+        &self,
+        mesh: Mesh,
+        name: &str,
+        bytes: Option<&[u8]>,
+        sha256: &str,
+        target: &Target,
+    ) -> anyhow::Result<Converted> {
+        let stem = target.stem(self.format);
+        let source =
+            Source { name, stem: &stem, bytes, limits: self.limits, sha256: Some(sha256), warnings: &self.warnings };
+        let main = (self.format.write)(&mesh, &source)?;
+        let mut beside = Vec::new();
+        for (path, file) in target.beside(self.format).into_iter().zip(self.format.beside) {
+            beside.push((path, (file.write)(&mesh, &source)?));
+        }
+        Ok(Converted { bytes: main, beside, warnings: mesh.warnings })
     }
 }
 

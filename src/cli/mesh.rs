@@ -101,6 +101,7 @@ pub(super) fn run(args: &MeshArgs) -> anyhow::Result<ExitCode> {
     refuse_binary_on_terminal(order.format, &targets)?;
     if !args.quiet {
         order.warnings.iter().for_each(|warning| say(format_args!("warning: {warning}")));
+        say_what_is_left_out(order.format, &targets);
     }
     let outcomes = args.make(&order, &inputs, &targets)?;
     Ok(args.report(&inputs, &outcomes))
@@ -135,12 +136,16 @@ impl MeshArgs {
 
     fn make_one(&self, order: &Order, image: &Input, target: &Target) -> Outcome {
         let converted = if self.timings {
-            let (converted, line) = order.convert_timed(image, self.repeat)?;
+            let (converted, line) = order.convert_timed(image, target, self.repeat)?;
             writeln!(io::stderr().lock(), "{line}").context("cannot write to standard error")?;
             converted
         } else {
-            order.convert(image)?
+            order.convert(image, target)?
         };
+        // First, so that whoever waits for the main file finds them there.
+        for (path, bytes) in &converted.beside {
+            save::to_file(path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
+        }
         match target {
             Target::Stdout => save::to_stdout(&converted.bytes).context("cannot write to standard output")?,
             Target::File(path) => {
@@ -190,6 +195,15 @@ fn read_json(path: &Path) -> anyhow::Result<Value> {
     let text = fs::read(path).map_err(|error| Usage(format!("the parameter file {shown} cannot be read: {error}")))?;
     let value = serde_json::from_slice(&text);
     value.map_err(|error| Usage(format!("the parameter file {shown} is not JSON: {error}")).into())
+}
+
+/// A stream takes one file: those that belong beside it need a file's name to lie beside.
+fn say_what_is_left_out(format: &Format, targets: &[Target]) {
+    let is_left_out = targets.iter().any(|target| target.beside(format).len() < format.beside.len());
+    for beside in format.beside.iter().filter(|_| is_left_out) {
+        let (about, Format { extension, .. }) = (beside.about, format);
+        say(format_args!("left out: {about}, NAME.{}; add -o NAME.{extension} to get both", beside.extension));
+    }
 }
 
 fn refuse_binary_on_terminal(format: &Format, targets: &[Target]) -> anyhow::Result<()> {

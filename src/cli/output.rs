@@ -1,6 +1,7 @@
 //! Where each result goes, decided before anything is computed: no input is overwritten, no result by another.
 
 use std::collections::{HashMap, HashSet};
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -23,6 +24,49 @@ impl Target {
             Self::Stdout => None,
         }
     }
+
+    /// Where the format's files beside the main one go, in the order of [`Format::beside`]; nowhere beside a stream.
+    pub(super) fn beside(&self, format: &Format) -> Vec<PathBuf> {
+        let Self::File(path) = self else { return Vec::new() };
+        if is_device(path) {
+            return Vec::new();
+        }
+        let named = |extension: &str| {
+            let mut name = stem(path, format);
+            name.push(".");
+            name.push(extension);
+            path.with_file_name(name)
+        };
+        format.beside.iter().map(|beside| named(beside.extension)).collect()
+    }
+
+    /// What the result's file is called without its extension; empty for a stream.
+    pub(super) fn stem(&self, format: &Format) -> String {
+        match self {
+            Self::File(path) => stem(path, format).to_string_lossy().into_owned(),
+            Self::Stdout => String::new(),
+        }
+    }
+
+    /// Every file that is written for the result.
+    fn files(&self, format: &Format) -> Vec<PathBuf> {
+        match self {
+            Self::File(path) if !is_device(path) => [vec![path.clone()], self.beside(format)].concat(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// The file's name without the format's extension, or without what follows its last dot.
+fn stem(path: &Path, format: &Format) -> OsString {
+    let name = path.file_name().unwrap_or_default();
+    let is_whole = name.to_string_lossy().to_lowercase().ends_with(&format!(".{}", format.extension));
+    let parts = if is_whole { format.extension.split('.').count() } else { 1 };
+    let mut stem = PathBuf::from(name);
+    for _ in 0..parts {
+        stem.set_extension("");
+    }
+    stem.into_os_string()
 }
 
 /// One target per image, in order; their folders exist afterwards.
@@ -36,10 +80,11 @@ pub(super) fn plan(inputs: &Inputs, to: Option<&Path>, format: &Format) -> anyho
         Some(path) if is_device(path) => vec![Target::File(path.to_owned()); images.len()],
         Some(path) if inputs.is_batch || path.is_dir() || ends_with_separator(path) => in_folder(images, path, format)?,
         Some(path) => vec![Target::File(path.to_owned())],
-        None if inputs.is_batch => named_after(images, None, format)?,
+        None if inputs.is_batch => named_after(images, None, format),
         None => vec![Target::Stdout],
     };
-    refuse_to_overwrite_inputs(images, &targets)?;
+    refuse_to_share(images, &targets, format)?;
+    refuse_to_overwrite_inputs(images, &targets, format)?;
     create_folders(&targets)?;
     Ok(targets)
 }
@@ -69,7 +114,7 @@ fn in_folder(images: &[Input], folder: &Path, format: &Format) -> anyhow::Result
         let folder = folder.display();
         return Err(Usage(format!("{folder} is a file; several results need a folder, give another -o")).into());
     }
-    named_after(images, Some(folder), format)
+    Ok(named_after(images, Some(folder), format))
 }
 
 fn create_folders(targets: &[Target]) -> anyhow::Result<()> {
@@ -82,7 +127,7 @@ fn create_folders(targets: &[Target]) -> anyhow::Result<()> {
 }
 
 /// `hero.png` gives `hero.json`, unless `hero.webp` is there too: then `hero.png.json` and `hero.webp.json`.
-fn named_after(images: &[Input], folder: Option<&Path>, format: &Format) -> anyhow::Result<Vec<Target>> {
+fn named_after(images: &[Input], folder: Option<&Path>, format: &Format) -> Vec<Target> {
     let name = |image: &Input, whole: bool| {
         let file_name = image.file_name();
         let stem =
@@ -95,28 +140,38 @@ fn named_after(images: &[Input], folder: Option<&Path>, format: &Format) -> anyh
         let stem = if stem.is_empty() { &file_name } else { stem };
         folder.unwrap_or(beside).join(format!("{stem}.{}", format.extension))
     };
-    // Upper and lower case are one on many disks.
-    let key = |path: &Path| path.to_string_lossy().to_lowercase();
     let mut uses: HashMap<String, usize> = HashMap::new();
     for image in images {
         *uses.entry(key(&name(image, false))).or_default() += 1;
     }
-    let mut taken: HashMap<String, &Input> = HashMap::new();
-    let mut targets = Vec::with_capacity(images.len());
-    for image in images {
+    let target = |image: &Input| {
         let short = name(image, false);
-        let path = if uses.get(&key(&short)).copied() == Some(1) { short } else { name(image, true) };
-        if let Some(other) = taken.insert(key(&path), image) {
-            let path = path.display();
-            let advice = "run one folder at a time, each with its own -o";
-            return Err(Usage(format!("{other} and {image} would both be written to {path}; {advice}")).into());
-        }
-        targets.push(Target::File(path));
-    }
-    Ok(targets)
+        Target::File(if uses.get(&key(&short)).copied() == Some(1) { short } else { name(image, true) })
+    };
+    images.iter().map(target).collect()
 }
 
-fn refuse_to_overwrite_inputs(images: &[Input], targets: &[Target]) -> anyhow::Result<()> {
+/// Upper and lower case are one on many disks.
+fn key(path: &Path) -> String {
+    path.to_string_lossy().to_lowercase()
+}
+
+/// No file may be one of two results, be it the main one or one beside it.
+fn refuse_to_share(images: &[Input], targets: &[Target], format: &Format) -> anyhow::Result<()> {
+    let mut taken: HashMap<String, &Input> = HashMap::new();
+    for (image, target) in images.iter().zip(targets) {
+        for path in target.files(format) {
+            if let Some(other) = taken.insert(key(&path), image) {
+                let path = path.display();
+                let advice = "run one folder at a time, each with its own -o";
+                return Err(Usage(format!("{other} and {image} would both be written to {path}; {advice}")).into());
+            }
+        }
+    }
+    Ok(())
+}
+
+fn refuse_to_overwrite_inputs(images: &[Input], targets: &[Target], format: &Format) -> anyhow::Result<()> {
     let real = |path: &Path| fs::canonicalize(path).ok();
     let read: HashSet<PathBuf> = images
         .iter()
@@ -125,10 +180,9 @@ fn refuse_to_overwrite_inputs(images: &[Input], targets: &[Target]) -> anyhow::R
             _ => None,
         })
         .collect();
-    for target in targets {
-        if let Target::File(path) = target
-            && real(path).is_some_and(|path| read.contains(&path))
-        {
+    let written = targets.iter().flat_map(|target| target.files(format));
+    for path in written {
+        if real(&path).is_some_and(|path| read.contains(&path)) {
             let path = path.display();
             return Err(Usage(format!("{path} is an input and would be overwritten; give another -o")).into());
         }
@@ -151,7 +205,8 @@ mod tests {
     fn names(images: &[&str], folder: Option<&str>) -> anyhow::Result<Vec<String>> {
         let images: Vec<Input> = images.iter().map(|path| Input::File(path.into())).collect();
         let format = Format::named("json").unwrap();
-        let targets = named_after(&images, folder.map(Path::new), format)?;
+        let targets = named_after(&images, folder.map(Path::new), format);
+        refuse_to_share(&images, &targets, format)?;
         let show = |target: &Target| match target {
             Target::File(path) => path.to_string_lossy().replace('\\', "/"),
             Target::Stdout => "-".into(),

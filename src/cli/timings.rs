@@ -11,6 +11,7 @@ use spinelift::mesh::{self, Observer, Stage};
 
 use super::convert::{self, Converted, Order};
 use super::input::Input;
+use super::output::Target;
 
 /// The keys of `ms`, in order; the last but one stage is the exporter's, which the engine does not announce.
 const KEYS: [&str; 9] = ["decode", "mask", "contour", "simplify", "triangulate", "uvs", "edges", "export", "total"];
@@ -33,16 +34,21 @@ type Run = [Duration; KEYS.len()];
 impl Order {
     /// As [`convert`](Order::convert), `repeat` times over, from bytes in memory. Returns the last result and the line
     /// to report.
-    pub(super) fn convert_timed(&self, image: &Input, repeat: usize) -> anyhow::Result<(Converted, String)> {
+    pub(super) fn convert_timed(
+        &self,
+        image: &Input,
+        target: &Target,
+        repeat: usize,
+    ) -> anyhow::Result<(Converted, String)> {
         let bytes = convert::read(image, &self.limits)?;
         let name = image.file_name();
         let start = Instant::now();
         let sha256 = convert::hex_sha256(&bytes[..])?;
         let sha256_time = start.elapsed();
-        let (mut converted, run) = self.run(&bytes, &name, &sha256)?;
+        let (mut converted, run) = self.run(&bytes, &name, &sha256, target)?;
         let mut runs = vec![run];
         for _ in 1..repeat {
-            let (again, run) = self.run(&bytes, &name, &sha256)?;
+            let (again, run) = self.run(&bytes, &name, &sha256, target)?;
             runs.push(run);
             converted = again;
         }
@@ -52,19 +58,19 @@ impl Order {
         Ok((converted, format!("{{\"image\":{name},\"ms\":{{{}}},\"sha256_ms\":{sha256_ms}}}", ms.join(","))))
     }
 
-    fn run(&self, bytes: &[u8], name: &str, sha256: &str) -> anyhow::Result<(Converted, Run)> {
+    fn run(&self, bytes: &[u8], name: &str, sha256: &str, target: &Target) -> anyhow::Result<(Converted, Run)> {
         let clock = Clock::default();
         let start = Instant::now();
         let alpha = decode::alpha_plane(Cursor::new(bytes), &self.limits, &clock)?;
         let mesh = mesh::build(&alpha, &self.parameters, &self.mesh_limits, &clock)?;
         let export = Instant::now();
-        let text = (self.format.write)(&mesh, &self.source(name, Some(bytes), sha256))?;
+        let converted = self.export(mesh, name, Some(bytes), sha256, target)?;
         let end = Instant::now();
         let starts = clock.starts.into_inner().unwrap_or_else(PoisonError::into_inner);
         let mut run = stages(start, &starts, export);
         run[KEYS.len() - 2] = end - export;
         run[KEYS.len() - 1] = end - start;
-        Ok((Converted { bytes: text, warnings: mesh.warnings }, run))
+        Ok((converted, run))
     }
 }
 

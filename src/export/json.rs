@@ -14,6 +14,7 @@ pub(super) const FORMAT: Format = Format {
     binary: false,
     draws_image: false,
     write,
+    beside: &[],
 };
 
 /// What follows the long lists.

@@ -23,8 +23,12 @@ pub const ENGINE_VERSION: &str = env!("CARGO_PKG_VERSION");
 /// What is known of the image that a mesh was made from. Everything is optional: `Source::default()` will do.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Source<'a> {
-    /// What to call the image in titles. Never part of `json`, so that a renamed image gives the same result.
+    /// What to call the image in titles, and what files that show it refer to. Never part of `json`, so that a renamed
+    /// image gives the same result.
     pub name: &'a str,
+    /// What the main file is called without its extension, so that it can refer to those [beside](Format::beside) it;
+    /// empty: as [`stem`](Self::stem) says.
+    pub stem: &'a str,
     /// The image file's bytes; [draughtsmen](Format::draws_image) put the mesh over it, the others never look.
     pub bytes: Option<&'a [u8]>,
     /// The limits under which `bytes` may be decoded.
@@ -57,6 +61,34 @@ pub struct Format {
     /// Those of [`crate::decode::rgba`] where the image is drawn, and
     /// [`Error::Internal`](crate::mesh::Error::Internal).
     pub write: fn(&Mesh, &Source<'_>) -> Result<Vec<u8>>,
+    /// The files that belong beside the main one, such as OBJ's materials.
+    pub beside: &'static [Beside],
+}
+
+/// A file that belongs beside a format's main one, under the same stem. It is not named by itself in [`FORMATS`].
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Beside {
+    /// What its name ends in, without the leading dot: `hero.obj` has `hero.mtl` beside it.
+    pub extension: &'static str,
+    /// What it holds, in a few words.
+    pub about: &'static str,
+    /// Writes the whole file, from the same mesh and source as the main one.
+    ///
+    /// # Errors
+    /// As those of [`Format::write`].
+    pub write: fn(&Mesh, &Source<'_>) -> Result<Vec<u8>>,
+}
+
+impl<'a> Source<'a> {
+    /// What the main file is called without its extension: [`stem`](Self#structfield.stem) where it is known, else the
+    /// image's name without its extension, else `mesh`.
+    #[must_use]
+    pub fn stem(&self) -> &'a str {
+        let of_image = self.name.rsplit_once('.').map_or(self.name, |(stem, _)| stem);
+        let known = [self.stem, of_image, self.name].into_iter().find(|stem| !stem.is_empty());
+        known.unwrap_or("mesh")
+    }
 }
 
 /// Every format; the first is the default.

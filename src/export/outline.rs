@@ -13,6 +13,7 @@ pub(super) const FORMAT: Format = Format {
     binary: false,
     draws_image: false,
     write,
+    beside: &[],
 };
 
 #[derive(Serialize)]

@@ -17,6 +17,7 @@ pub(super) const FORMAT: Format = Format {
     binary: true,
     draws_image: true,
     write,
+    beside: &[],
 };
 
 /// Larger images are drawn smaller, by a whole factor: a 4096 px drawing shows no more and is several times the bytes.

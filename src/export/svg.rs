@@ -14,6 +14,7 @@ pub(super) const FORMAT: Format = Format {
     binary: false,
     draws_image: true,
     write,
+    beside: &[],
 };
 
 /// Up to this size pixels are shown as squares; over it, smoothing looks better.
