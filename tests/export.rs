@@ -7,6 +7,7 @@ use std::fs;
 use std::io::Cursor;
 use std::path::Path;
 
+use serde_json::Value;
 use spinelift::decode::{Limits, alpha_plane};
 use spinelift::export::{ENGINE_VERSION, FORMATS, Format, Source};
 use spinelift::mesh::{Mesh, MeshLimits, MeshParameters, build};
@@ -30,11 +31,19 @@ fn rgb(bytes: &[u8]) -> (u32, u32, Vec<u8>) {
     (info.width, info.height, pixels)
 }
 
-fn hold_against_golden(format: &Format, written: &[u8]) {
-    let path = root().join("export/star_with_its_mesh").with_extension(format.extension);
+/// The document of a GLB file, the release in it left out, and its buffer.
+fn glb(bytes: &[u8]) -> (Value, Vec<u8>) {
+    let text_end = 20 + u32::from_le_bytes(bytes[12..16].try_into().unwrap()) as usize;
+    let mut document: Value = serde_json::from_slice(&bytes[20..text_end]).unwrap();
+    document["asset"]["generator"].take();
+    (document, bytes[text_end..].to_vec())
+}
+
+fn hold_against_golden(extension: &str, binary: bool, written: &[u8]) {
+    let path = root().join("export/star_with_its_mesh").with_extension(extension);
     // A release changes the version in every result, and nothing else.
     let mut written = written.to_vec();
-    if !format.binary {
+    if !binary {
         let text = String::from_utf8(written).unwrap();
         written = text.replace(&format!("\"engine_version\":\"{ENGINE_VERSION}\""), "\"engine_version\":\"X\"").into();
     }
@@ -44,7 +53,11 @@ fn hold_against_golden(format: &Format, written: &[u8]) {
     }
     let golden = fs::read(&path).unwrap();
     // The same pixels may be packed in other bytes by another release of the encoder.
-    let same = if format.binary { rgb(&written) == rgb(&golden) } else { written == golden };
+    let same = match extension {
+        "glb" => glb(&written) == glb(&golden),
+        _ if binary => rgb(&written) == rgb(&golden),
+        _ => written == golden,
+    };
     if !same {
         let actual = Path::new(env!("CARGO_TARGET_TMPDIR")).join(path.file_name().unwrap());
         fs::write(&actual, &written).unwrap();
@@ -58,13 +71,17 @@ fn every_format_writes_its_golden_file() {
     let warnings = ["a \"quoted\" warning".to_owned()];
     let source = Source {
         name: "star.png",
+        stem: "star_with_its_mesh",
         bytes: Some(&image),
         sha256: Some("00ff"),
         warnings: &warnings,
         ..Source::default()
     };
     for format in FORMATS {
-        hold_against_golden(format, &(format.write)(&mesh, &source).unwrap());
+        hold_against_golden(format.extension, format.binary, &(format.write)(&mesh, &source).unwrap());
+        for file in format.beside {
+            hold_against_golden(file.extension, false, &(file.write)(&mesh, &source).unwrap());
+        }
     }
     assert!(std::env::var_os("BLESS").is_none(), "golden files written; look at them, then run without BLESS");
 }
@@ -80,9 +97,15 @@ fn every_format_can_do_without_the_image() {
 
 #[test]
 fn formats_have_names_of_their_own() {
-    for (index, format) in FORMATS.iter().enumerate() {
+    let mut extensions: Vec<&str> = Vec::new();
+    for format in FORMATS {
         assert_eq!(Format::named(format.name).map(|found| found.extension), Some(format.extension));
-        assert!(FORMATS[..index].iter().all(|other| other.extension != format.extension));
+        extensions.push(format.extension);
+        extensions.extend(format.beside.iter().map(|file| file.extension));
     }
+    let count = extensions.len();
+    extensions.sort_unstable();
+    extensions.dedup();
+    assert_eq!(extensions.len(), count);
     assert!(Format::named("gif").is_none());
 }

@@ -3,13 +3,21 @@
 //! An exporter sees a finished [`Mesh`] and what is known of its [`Source`]. It reads no file, no clock and no
 //! environment, so equal input gives equal bytes.
 
+pub mod contact_sheet;
 mod coverage;
 mod digits;
+mod draw;
+mod encode;
+mod glb;
+mod godot;
 mod json;
+mod lettering;
+mod obj;
 mod outline;
 mod png;
 mod style;
 mod svg;
+mod upright;
 
 #[cfg(test)]
 mod sample;
@@ -92,7 +100,8 @@ impl<'a> Source<'a> {
 }
 
 /// Every format; the first is the default.
-pub const FORMATS: &[Format] = &[json::FORMAT, outline::FORMAT, svg::FORMAT, png::FORMAT];
+pub const FORMATS: &[Format] =
+    &[json::FORMAT, outline::FORMAT, svg::FORMAT, png::FORMAT, glb::FORMAT, obj::FORMAT, godot::FORMAT];
 
 impl Format {
     /// The format of that name.

@@ -124,7 +124,7 @@ fn media_type(bytes: &[u8]) -> Option<&'static str> {
 }
 
 /// RFC 4648, section 4.
-fn base64(out: &mut String, bytes: &[u8]) {
+pub(super) fn base64(out: &mut String, bytes: &[u8]) {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     for group in bytes.chunks(3) {
         let byte = |i: usize| u32::from(group.get(i).copied().unwrap_or(0));
@@ -136,8 +136,8 @@ fn base64(out: &mut String, bytes: &[u8]) {
     }
 }
 
-/// Text fit for XML content.
-struct Escaped<'a>(&'a str);
+/// Text fit for the content and the quoted attributes of XML and HTML.
+pub(super) struct Escaped<'a>(pub(super) &'a str);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -146,6 +146,7 @@ impl fmt::Display for Escaped<'_> {
                 '&' => f.write_str("&amp;")?,
                 '<' => f.write_str("&lt;")?,
                 '>' => f.write_str("&gt;")?,
+                '"' => f.write_str("&quot;")?,
                 // XML 1.0 has no way to write control characters.
                 c if c.is_control() => f.write_char('\u{fffd}')?,
                 c => f.write_char(c)?,

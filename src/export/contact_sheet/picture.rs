@@ -1,0 +1,170 @@
+//! The sheet as one picture: a grid, each part with its name and numbers under it.
+
+use super::{Body, Part};
+use crate::export::encode;
+use crate::export::lettering::{ADVANCE, Font, LINE, wrapped};
+use crate::mesh::{Error, Result};
+
+/// Between parts and around them all, px.
+const GAP_PX: u32 = 16;
+
+const PAPER: [u8; 3] = [0x22, 0x24, 0x28];
+const NAME: [u8; 3] = [0xf2, 0xf2, 0xf2];
+const FACTS: [u8; 3] = [0xa9, 0xb4, 0xc2];
+const FAILED_PAPER: [u8; 3] = [0x4a, 0x20, 0x24];
+const FAILED: [u8; 3] = [0xff, 0xc9, 0xc9];
+
+/// Lines of text under a part: one for its name, the others for its numbers.
+const FACT_LINES: usize = 3;
+
+/// Where the parts go, and how large the letters are.
+struct Grid {
+    side: u32,
+    columns: u32,
+    /// px for each dot of a letter.
+    dot: u32,
+}
+
+/// A picture under construction, three bytes a pixel.
+struct Canvas {
+    width: u32,
+    height: u32,
+    rgb: Vec<u8>,
+}
+
+pub(super) fn write(side: u32, parts: &[Part]) -> Result<Vec<u8>> {
+    let grid = Grid::new(side, parts.len());
+    let mut canvas = grid.canvas(parts.len())?;
+    let font = Font::new();
+    for (part, index) in parts.iter().zip(0..) {
+        let at = grid.place(index);
+        match &part.body {
+            Body::Drawn { thumbnail, facts } => {
+                // In the middle of its place.
+                let off = |length: u32| side.saturating_sub(length) / 2;
+                let corner = [at[0] + off(thumbnail.width), at[1] + off(thumbnail.height)];
+                canvas.put(corner, thumbnail.width, &thumbnail.rgb);
+                let facts: Vec<String> = facts.iter().map(|(label, value)| format!("{value} {label}")).collect();
+                grid.text(&mut canvas, &font, at[0], at[1] + side + LINE * grid.dot, &facts.join(", "), FACTS);
+            }
+            Body::Failed { error } => {
+                canvas.fill(at, side, FAILED_PAPER);
+                let inset = 4 * grid.dot;
+                grid.paragraph(&mut canvas, &font, [at[0] + inset, at[1] + inset], error);
+            }
+        }
+        let name = wrapped(&part.name, grid.letters(side), 1).concat();
+        canvas.letters(&font, [at[0], at[1] + side + 4], grid.dot, &name, NAME);
+    }
+    encode::rgb(canvas.width, canvas.height, &canvas.rgb)
+}
+
+impl Grid {
+    /// About as wide as high, as screens are rather wide.
+    fn new(side: u32, parts: usize) -> Self {
+        let mut columns = 1_u32;
+        while u64::from(columns) * u64::from(columns) * 3 < parts as u64 * 4 {
+            columns += 1;
+        }
+        Self {
+            side,
+            columns: columns.min(u32::try_from(parts.max(1)).unwrap_or(u32::MAX)),
+            dot: if side < 160 { 1 } else { 2 },
+        }
+    }
+
+    /// Letters that fit into a width.
+    fn letters(&self, width: u32) -> usize {
+        (width / (ADVANCE * self.dot)) as usize
+    }
+
+    /// From one row of parts to the next.
+    fn row_height(&self) -> u32 {
+        self.side + 4 + LINE * self.dot * (1 + FACT_LINES as u32) + GAP_PX
+    }
+
+    fn place(&self, index: u32) -> [u32; 2] {
+        let (row, column) = (index / self.columns, index % self.columns);
+        [GAP_PX + column * (self.side + GAP_PX), GAP_PX + row * self.row_height()]
+    }
+
+    fn canvas(&self, parts: usize) -> Result<Canvas> {
+        let rows = parts.div_ceil(self.columns as usize) as u64;
+        let width = GAP_PX + self.columns * (self.side + GAP_PX);
+        let height = u64::from(GAP_PX) + rows * u64::from(self.row_height());
+        let height = u32::try_from(height).ok().filter(|&height| height <= i32::MAX as u32).ok_or_else(|| {
+            Error::Internal(format!("{parts} parts make a sheet of {height} px, PNG ends at {} px", i32::MAX))
+        })?;
+        let rgb = PAPER.repeat(width as usize * height as usize);
+        Ok(Canvas { width, height, rgb })
+    }
+
+    /// Under a part, over as many lines as there are.
+    fn text(&self, canvas: &mut Canvas, font: &Font, x: u32, y: u32, text: &str, ink: [u8; 3]) {
+        for (line, row) in wrapped(text, self.letters(self.side), FACT_LINES).iter().zip(0..) {
+            canvas.letters(font, [x, y + 6 + row * LINE * self.dot], self.dot, line, ink);
+        }
+    }
+
+    /// In place of a part.
+    fn paragraph(&self, canvas: &mut Canvas, font: &Font, [x, y]: [u32; 2], text: &str) {
+        let inset = 8 * self.dot;
+        let most = (self.side - inset) / (LINE * self.dot);
+        for (line, row) in wrapped(text, self.letters(self.side - inset), most as usize).iter().zip(0..) {
+            canvas.letters(font, [x, y + row * LINE * self.dot], self.dot, line, FAILED);
+        }
+    }
+}
+
+impl Canvas {
+    fn put(&mut self, [left, top]: [u32; 2], width: u32, rgb: &[u8]) {
+        for (row, y) in rgb.chunks_exact(width as usize * 3).zip(top as usize..) {
+            let start = (y * self.width as usize + left as usize) * 3;
+            if let Some(place) = self.rgb.get_mut(start..start + row.len()) {
+                place.copy_from_slice(row);
+            }
+        }
+    }
+
+    fn fill(&mut self, corner: [u32; 2], side: u32, ink: [u8; 3]) {
+        self.put(corner, side, &ink.repeat(side as usize * side as usize));
+    }
+
+    fn letters(&mut self, font: &Font, [left, top]: [u32; 2], dot: u32, text: &str, ink: [u8; 3]) {
+        for [column, line] in font.dots(text) {
+            self.fill([left + column * dot, top + line * dot], dot, ink);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::contact_sheet::{ContactSheet, tests};
+
+    #[test]
+    fn grids_are_about_as_wide_as_high() {
+        let columns = [0, 1, 2, 3, 4, 12, 100].map(|parts| Grid::new(96, parts).columns);
+        assert_eq!(columns, [1, 1, 2, 2, 3, 4, 12]);
+    }
+
+    #[test]
+    fn every_part_is_in_its_place() {
+        let sheet = ContactSheet::for_parts(2);
+        let bytes = write(sheet.side, &tests::parts(sheet)).unwrap();
+        let mut reader = png::Decoder::new(std::io::Cursor::new(&bytes)).read_info().unwrap();
+        let mut rgb = vec![0; reader.output_buffer_size().unwrap()];
+        let info = reader.next_frame(&mut rgb).unwrap();
+        let at = |x: u32, y: u32| {
+            let at = (y * info.width + x) as usize * 3;
+            [rgb[at], rgb[at + 1], rgb[at + 2]]
+        };
+        assert_eq!((info.width, at(0, 0)), (2 * 336 + 16, PAPER));
+        // The hull's left side: 4 px from the image's edge at 19 px each, in the middle of its place.
+        assert_eq!(at(16 + 8 + 4 * 19, 16 + 160), [0xff, 0xd2, 0x3f]);
+        assert_eq!(at(16 + 336 + 2, 18), FAILED_PAPER);
+        for ink in [NAME, FACTS, FAILED] {
+            assert!(rgb.chunks_exact(3).any(|pixel| pixel == ink), "{ink:?}");
+        }
+    }
+}
