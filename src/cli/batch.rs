@@ -6,13 +6,23 @@ use std::panic::{self, AssertUnwindSafe};
 use anyhow::{Context, anyhow};
 use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;
+use spinelift::export::contact_sheet::Part;
 use spinelift::mesh::Error;
 
 use super::input::Input;
 use super::output::Target;
 
-/// What became of one image: its warnings, or why it failed.
-pub(super) type Outcome = anyhow::Result<Vec<String>>;
+/// What became of one image, or why it failed.
+pub(super) type Outcome = anyhow::Result<Done>;
+
+/// A finished image.
+#[derive(Debug, Default)]
+pub(super) struct Done {
+    /// What is odd about it.
+    pub(super) warnings: Vec<String>,
+    /// Its place on the contact sheet, if there is one.
+    pub(super) part: Option<Part>,
+}
 
 /// Does the work for every image, on `threads` threads, or on all cores. One thread means one image after the other and
 /// no parallel work within it either.
@@ -71,8 +81,9 @@ mod tests {
     fn a_panic_costs_only_its_own_image() {
         let images: Vec<Input> = ["a", "b", "c"].map(|name| Input::File(name.into())).to_vec();
         let targets = vec![Target::Stdout; 3];
-        let work =
-            |image: &Input, _: &Target| if image.file_name() == "b" { panic!("broken {image}") } else { Ok(vec![]) };
+        let work = |image: &Input, _: &Target| {
+            if image.file_name() == "b" { panic!("broken {image}") } else { Ok(Done::default()) }
+        };
         for threads in [Some(1), Some(2), None] {
             let outcomes = run(&images, &targets, threads, &ProgressBar::hidden(), work).unwrap();
             let failed: Vec<String> =

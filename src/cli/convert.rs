@@ -8,11 +8,13 @@ use std::thread;
 use anyhow::{Context, anyhow};
 use sha2::{Digest, Sha256};
 use spinelift::decode::{self, Limits};
+use spinelift::export::contact_sheet::Part;
 use spinelift::export::{Format, Source};
 use spinelift::mesh::{self, Mesh, MeshLimits, MeshParameters};
 
 use super::input::{self, Input};
 use super::output::Target;
+use super::sheet::Sheet;
 
 /// Bytes read at a time. Small enough to stay in a core's cache, large enough that system calls do not count.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -26,6 +28,7 @@ pub(super) struct Order {
     pub(super) warnings: Vec<String>,
     pub(super) limits: Limits,
     pub(super) mesh_limits: MeshLimits,
+    pub(super) sheet: Option<Sheet>,
 }
 
 /// One finished image.
@@ -36,13 +39,15 @@ pub(super) struct Converted {
     pub(super) beside: Vec<(PathBuf, Vec<u8>)>,
     /// What is odd about this image.
     pub(super) warnings: Vec<String>,
+    /// Its place on the contact sheet, if there is one.
+    pub(super) part: Option<Part>,
 }
 
 impl Order {
     /// Makes the result. A file whose pixels are not drawn is streamed and never held.
     pub(super) fn convert(&self, image: &Input, target: &Target) -> anyhow::Result<Converted> {
         match image {
-            Input::File(path) if path.is_file() && !self.format.draws_image => self.convert_stream(image, path, target),
+            Input::File(path) if path.is_file() && !self.draws_image() => self.convert_stream(image, path, target),
             _ => {
                 let bytes = read(image, &self.limits)?;
                 let sha256 = hex_sha256(&bytes[..])?;
@@ -51,6 +56,10 @@ impl Order {
                 self.export(mesh, &image.file_name(), Some(&bytes), &sha256, target)
             }
         }
+    }
+
+    fn draws_image(&self) -> bool {
+        self.format.draws_image || self.sheet.is_some()
     }
 
     /// The digest takes a second pass over the file, beside the first, so that it costs no time and no memory.
@@ -83,7 +92,8 @@ impl Order {
         for (path, file) in target.beside(self.format).into_iter().zip(self.format.beside) {
             beside.push((path, (file.write)(&mesh, &source)?));
         }
-        Ok(Converted { bytes: main, beside, warnings: mesh.warnings })
+        let part = self.sheet.as_ref().map(|sheet| sheet.part(&mesh, &source)).transpose()?;
+        Ok(Converted { bytes: main, beside, warnings: mesh.warnings, part })
     }
 }
 

@@ -16,6 +16,7 @@ Examples:
   spinelift mesh hero.png --set detail_factor=0.03 --set internal_vertex_density=20 -o hero.json
   spinelift mesh hero.png -o hero.mesh.png                  look at the mesh
   spinelift mesh sprites/ more/*.webp -o meshes/            a batch, on all cores
+  spinelift mesh sprites/ -o meshes/ --contact-sheet all.html      look a batch over
   spinelift mesh sprites/ -o meshes/ --params rig.json --format outline
   curl -s https://example.com/hero.png | spinelift mesh - | jq .metadata
   spinelift mesh hero.png --timings --repeat 20 -o /dev/null

@@ -13,10 +13,11 @@ use spinelift::decode::Limits;
 use spinelift::export::{FORMATS, Format};
 use spinelift::mesh::{Error, MeshLimits, MeshParameters};
 
-use super::batch::{self, Outcome};
+use super::batch::{self, Done, Outcome};
 use super::convert::Order;
 use super::input::{self, Input, Inputs};
 use super::output::{self, Target};
+use super::sheet::Sheet;
 use super::{EXIT_IMAGE_FAILED, Usage, help, is_closed_pipe, save, say};
 
 /// Turn images into meshes
@@ -57,6 +58,12 @@ pub(super) struct MeshArgs {
     #[arg(short, long, value_name = "N", value_parser = at_least_one)]
     jobs: Option<usize>,
 
+    /// Draw all images of the run on one sheet, with mesh, name and numbers; those that failed say why
+    ///
+    /// As one picture, or as a page that needs no network. Letters beyond ASCII are seen on the page alone.
+    #[arg(long, value_name = "FILE.png|FILE.html", conflicts_with = "timings")]
+    contact_sheet: Option<PathBuf>,
+
     /// Report how long each stage took, one JSON line per image on standard error
     ///
     /// The file is in memory, images run one after the other on one thread each (so not with --jobs), and the figures
@@ -92,23 +99,30 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 
 /// Makes every mesh, then says what failed.
 pub(super) fn run(args: &MeshArgs) -> anyhow::Result<ExitCode> {
-    let order = args.order()?;
     let inputs = input::find(&args.images)?;
+    let order = args.order(inputs.images.len())?;
     if args.format.is_none() {
         output::refuse_unknown_name(&inputs, args.output.as_deref())?;
     }
     let targets = output::plan(&inputs, args.output.as_deref(), order.format)?;
     refuse_binary_on_terminal(order.format, &targets)?;
+    if let Some(sheet) = &order.sheet {
+        sheet.check(&inputs, &targets, order.format)?;
+    }
     if !args.quiet {
         order.warnings.iter().for_each(|warning| say(format_args!("warning: {warning}")));
         say_what_is_left_out(order.format, &targets);
     }
     let outcomes = args.make(&order, &inputs, &targets)?;
-    Ok(args.report(&inputs, &outcomes))
+    let code = args.report(&inputs, &outcomes);
+    if let Some(sheet) = &order.sheet {
+        sheet.write(&inputs.images, outcomes)?;
+    }
+    Ok(code)
 }
 
 impl MeshArgs {
-    fn order(&self) -> anyhow::Result<Order> {
+    fn order(&self, images: usize) -> anyhow::Result<Order> {
         let (parameters, warnings) = self.parameters()?;
         let format = match &self.format {
             Some(name) => Format::named(name),
@@ -120,6 +134,7 @@ impl MeshArgs {
             warnings,
             limits: Limits { max_width: self.max_dimension, max_height: self.max_dimension, max_bytes: self.max_bytes },
             mesh_limits: MeshLimits { max_triangles: self.max_triangles },
+            sheet: self.contact_sheet.as_deref().map(|path| Sheet::named(path, images)).transpose()?,
         })
     }
 
@@ -152,7 +167,7 @@ impl MeshArgs {
                 save::to_file(path, &converted.bytes).with_context(|| format!("cannot write {}", path.display()))?
             }
         }
-        Ok(converted.warnings)
+        Ok(Done { warnings: converted.warnings, part: converted.part })
     }
 
     fn report(&self, inputs: &Inputs, outcomes: &[Outcome]) -> ExitCode {
@@ -160,7 +175,7 @@ impl MeshArgs {
         for (image, outcome) in inputs.images.iter().zip(outcomes) {
             match outcome {
                 Ok(_) if self.quiet => {}
-                Ok(warnings) => warnings.iter().for_each(|warning| say(format_args!("{image}: warning: {warning}"))),
+                Ok(done) => done.warnings.iter().for_each(|warning| say(format_args!("{image}: warning: {warning}"))),
                 Err(error) if is_closed_pipe(error) => {}
                 Err(error) => {
                     failed += 1;

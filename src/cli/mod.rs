@@ -20,6 +20,7 @@ mod save;
 mod serve;
 #[cfg(feature = "serve")]
 mod settings;
+mod sheet;
 #[cfg(feature = "serve")]
 mod signals;
 #[cfg(feature = "serve")]

@@ -119,11 +119,17 @@ fn in_folder(images: &[Input], folder: &Path, format: &Format) -> anyhow::Result
 
 fn create_folders(targets: &[Target]) -> anyhow::Result<()> {
     let folders: HashSet<&Path> = targets.iter().filter_map(Target::folder).collect();
-    for folder in folders {
-        fs::create_dir_all(folder)
-            .map_err(|error| Usage(format!("cannot create the folder {}: {error}", folder.display())))?;
-    }
-    Ok(())
+    folders.into_iter().try_for_each(create_folder)
+}
+
+/// For a file of the whole run.
+pub(super) fn create_folder_of(path: &Path) -> anyhow::Result<()> {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).map_or(Ok(()), create_folder)
+}
+
+fn create_folder(folder: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(folder)
+        .map_err(|error| Usage(format!("cannot create the folder {}: {error}", folder.display())).into())
 }
 
 /// `hero.png` gives `hero.json`, unless `hero.webp` is there too: then `hero.png.json` and `hero.webp.json`.
@@ -172,6 +178,26 @@ fn refuse_to_share(images: &[Input], targets: &[Target], format: &Format) -> any
 }
 
 fn refuse_to_overwrite_inputs(images: &[Input], targets: &[Target], format: &Format) -> anyhow::Result<()> {
+    refuse_files_of(images, targets.iter().flat_map(|target| target.files(format)))
+}
+
+/// For a file of the whole run: it may be neither an input nor one of the results.
+pub(super) fn refuse_to_replace(
+    path: &Path,
+    images: &[Input],
+    targets: &[Target],
+    format: &Format,
+) -> anyhow::Result<()> {
+    if targets.iter().flat_map(|target| target.files(format)).any(|file| key(&file) == key(path)) {
+        let path = path.display();
+        return Err(
+            Usage(format!("{path} is one of the results and would be overwritten; give it another name")).into()
+        );
+    }
+    refuse_files_of(images, [path.to_owned()])
+}
+
+fn refuse_files_of(images: &[Input], written: impl IntoIterator<Item = PathBuf>) -> anyhow::Result<()> {
     let real = |path: &Path| fs::canonicalize(path).ok();
     let read: HashSet<PathBuf> = images
         .iter()
@@ -180,7 +206,6 @@ fn refuse_to_overwrite_inputs(images: &[Input], targets: &[Target], format: &For
             _ => None,
         })
         .collect();
-    let written = targets.iter().flat_map(|target| target.files(format));
     for path in written {
         if real(&path).is_some_and(|path| read.contains(&path)) {
             let path = path.display();

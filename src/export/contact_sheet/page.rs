@@ -16,7 +16,7 @@ body{margin:0;padding:1.5rem;background:var(--paper);color:var(--ink);font:15px/
 h1{font-size:1.25rem;margin:0}header p{margin:.2rem 0 1.2rem;color:var(--soft)}\
 main{display:grid;gap:1rem;align-items:start}\
 figure{margin:0;background:var(--card);border:1px solid var(--line);border-radius:8px;overflow:hidden}\
-figure>div{display:grid;place-items:center;aspect-ratio:1;background:#93938c}\
+figure>div{display:grid;place-items:center;aspect-ratio:1;background:#939393}\
 img{display:block;max-width:100%;max-height:100%}\
 figcaption{padding:.6rem .75rem .75rem}h2{font-size:.95rem;margin:0 0 .35rem;overflow-wrap:anywhere}\
 dl{display:grid;grid-template-columns:auto 1fr;gap:0 .75rem;margin:0;font-variant-numeric:tabular-nums}\

@@ -1,0 +1,59 @@
+//! The contact sheet of a run: which file it is, and its parts.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use spinelift::export::contact_sheet::{ContactSheet, Kind, Part};
+use spinelift::export::{Format, Source};
+use spinelift::mesh::Mesh;
+
+use super::batch::Outcome;
+use super::input::{Input, Inputs};
+use super::output::{self, Target};
+use super::{Usage, save};
+
+/// A sheet that is asked for.
+#[derive(Debug)]
+pub(super) struct Sheet {
+    path: PathBuf,
+    kind: Kind,
+    drawn: ContactSheet,
+}
+
+impl Sheet {
+    /// The sheet for so many images, if its name says what it is to be.
+    pub(super) fn named(path: &Path, images: usize) -> anyhow::Result<Self> {
+        let extension = path.extension().unwrap_or_default().to_string_lossy();
+        let kind = Kind::of_extension(&extension).ok_or_else(|| {
+            Usage(format!("a contact sheet is a .png or a .html file; {} is neither", path.display()))
+        })?;
+        Ok(Self { path: path.to_owned(), kind, drawn: ContactSheet::for_parts(images) })
+    }
+
+    /// Refuses to replace an input or a result; its folder exists afterwards.
+    pub(super) fn check(&self, inputs: &Inputs, targets: &[Target], format: &Format) -> anyhow::Result<()> {
+        output::refuse_to_replace(&self.path, &inputs.images, targets, format)?;
+        output::create_folder_of(&self.path)
+    }
+
+    pub(super) fn part(&self, mesh: &Mesh, source: &Source<'_>) -> anyhow::Result<Part> {
+        Ok(self.drawn.part(mesh, source, &facts(mesh))?)
+    }
+
+    /// Every image of the run in order; what failed says why.
+    pub(super) fn write(&self, images: &[Input], outcomes: Vec<Outcome>) -> anyhow::Result<()> {
+        let part = |(image, outcome): (&Input, Outcome)| match outcome {
+            Ok(done) => done.part,
+            Err(error) => Some(Part::failed(&image.file_name(), &format!("{error:#}"))),
+        };
+        let parts: Vec<Part> = images.iter().zip(outcomes).filter_map(part).collect();
+        let title = self.path.file_stem().unwrap_or_default().to_string_lossy();
+        let bytes = self.drawn.write(self.kind, &title, &parts)?;
+        save::to_file(&self.path, &bytes).with_context(|| format!("cannot write {}", self.path.display()))
+    }
+}
+
+/// What stands under a part beside the numbers of vertices and triangles.
+fn facts(_: &Mesh) -> Vec<(&'static str, String)> {
+    Vec::new()
+}
