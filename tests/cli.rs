@@ -155,6 +155,88 @@ fn a_folder_gives_its_images_beside_them_and_leaves_the_rest() {
 }
 
 #[test]
+fn files_beside_the_main_one_go_where_it_goes() {
+    let folder = folder("files_beside");
+    let (a, b) = (folder.join("hero.png"), folder.join("hero.v2.png"));
+    fs::copy(corpus(HEART), &a).unwrap();
+    fs::copy(corpus(STAR), &b).unwrap();
+    let out = folder.join("out");
+    let args = [a.as_os_str(), b.as_os_str(), "-f".as_ref(), "obj".as_ref(), "-o".as_ref(), out.as_os_str()];
+    assert_eq!(expect_status(&mesh(args), 0), "spinelift: 2 of 2 images done\n");
+    assert_eq!(names(&out), ["hero.mtl", "hero.obj", "hero.v2.mtl", "hero.v2.obj"]);
+    assert!(fs::read_to_string(out.join("hero.v2.obj")).unwrap().contains("\nmtllib hero.v2.mtl\n"));
+    assert!(fs::read_to_string(out.join("hero.v2.mtl")).unwrap().contains("\nmap_Kd hero.v2.png\n"));
+    // Under another name than the image's.
+    let renamed = out.join("my model.obj");
+    assert_eq!(expect_status(&mesh([a.as_os_str(), "-o".as_ref(), renamed.as_os_str()]), 0), "");
+    assert!(fs::read_to_string(&renamed).unwrap().contains("\nmtllib my model.mtl\n"));
+    assert!(out.join("my model.mtl").exists());
+}
+
+#[test]
+fn a_stream_has_nothing_beside_it_and_says_so() {
+    let heart = corpus(HEART);
+    let output = mesh([heart.as_os_str(), "-f".as_ref(), "obj".as_ref()]);
+    let text = expect_status(&output, 0);
+    assert_eq!(text, "spinelift: left out: the materials, NAME.mtl; add -o NAME.obj to get both\n");
+    assert!(String::from_utf8(output.stdout).unwrap().contains("\nmtllib tiny-heart-16.mtl\n"));
+    let quiet = mesh([heart.as_os_str(), "-f".as_ref(), "obj".as_ref(), "-q".as_ref()]);
+    assert_eq!(expect_status(&quiet, 0), "");
+}
+
+#[test]
+fn files_beside_are_planned_like_the_main_ones() {
+    let folder = folder("beside_planned");
+    // An image that is called as the materials would be.
+    let odd = folder.join("hero.mtl");
+    fs::copy(corpus(HEART), &odd).unwrap();
+    let text = expect_status(&mesh([odd.as_os_str(), "-o".as_ref(), folder.join("hero.obj").as_os_str()]), 2);
+    assert!(text.contains("hero.mtl is an input and would be overwritten"), "{text}");
+    assert_eq!(fs::read(&odd).unwrap(), fs::read(corpus(HEART)).unwrap());
+    // Materials under the main file's name.
+    let text = expect_status(
+        &mesh([
+            corpus(HEART).as_os_str(),
+            "-f".as_ref(),
+            "obj".as_ref(),
+            "-o".as_ref(),
+            folder.join("x.mtl").as_os_str(),
+        ]),
+        2,
+    );
+    assert!(text.contains("x.mtl is what a file beside the result is called; give an -o that ends in .obj"), "{text}");
+}
+
+#[test]
+fn contact_sheets_show_every_image_of_a_run() {
+    let folder = folder("contact_sheet");
+    fs::copy(corpus(HEART), folder.join("a <b>.png")).unwrap();
+    fs::write(folder.join("broken.png"), "no image").unwrap();
+    let (page, picture) = (folder.join("sheets/all.html"), folder.join("sheets/all.png"));
+    for sheet in [&page, &picture] {
+        let out = folder.join("out");
+        let args = [folder.as_os_str(), "-o".as_ref(), out.as_os_str(), "--contact-sheet".as_ref(), sheet.as_os_str()];
+        let text = expect_status(&mesh(args), 3);
+        assert!(text.contains("1 of 2 images failed"), "{text}");
+        assert_eq!(names(&out), ["a <b>.json"]);
+    }
+    let text = fs::read_to_string(&page).unwrap();
+    assert!(text.contains("<h2>a &lt;b&gt;.png</h2>") && text.contains("<dt>vertices<dd>9"), "{text}");
+    assert!(text.contains("<p>the file is not an image SpineLift reads"), "{text}");
+    assert!(fs::read(&picture).unwrap().starts_with(b"\x89PNG"));
+    // Nothing is replaced by it, and its name says what it is.
+    let heart = folder.join("a <b>.png");
+    for (sheet, reason) in [(heart.as_path(), "is an input"), (Path::new("all.gif"), "a .png or a .html file")] {
+        let args = [heart.as_os_str(), "--contact-sheet".as_ref(), sheet.as_os_str()];
+        assert!(expect_status(&mesh(args), 2).contains(reason));
+    }
+    let same = folder.join("same.mesh.png");
+    let args = [heart.as_os_str(), "-o".as_ref(), same.as_os_str(), "--contact-sheet".as_ref(), same.as_os_str()];
+    assert!(expect_status(&mesh(args), 2).contains("is one of the results"));
+    assert_eq!(fs::read(&heart).unwrap(), fs::read(corpus(HEART)).unwrap());
+}
+
+#[test]
 fn inputs_are_never_overwritten() {
     let folder = folder("inputs_are_kept");
     let (hero, drawn) = (folder.join("hero.png"), folder.join("hero.mesh.png"));

@@ -169,6 +169,10 @@ fn refuse_to_share(images: &[Input], targets: &[Target], format: &Format) -> any
         for path in target.files(format) {
             if let Some(other) = taken.insert(key(&path), image) {
                 let path = path.display();
+                if other == image {
+                    let advice = format!("give an -o that ends in .{}", format.extension);
+                    return Err(Usage(format!("{path} is what a file beside the result is called; {advice}")).into());
+                }
                 let advice = "run one folder at a time, each with its own -o";
                 return Err(Usage(format!("{other} and {image} would both be written to {path}; {advice}")).into());
             }

@@ -13,7 +13,7 @@ pub(super) const FORMAT: Format = Format {
     extension: "tscn",
     // As Godot registers it with desktops.
     media_type: "application/x-godot-scene",
-    about: "a Godot scene with a Polygon2D; the image belongs in the project's root",
+    about: "a Godot scene: a Polygon2D; the image goes to the project's root",
     binary: false,
     draws_image: false,
     write,

@@ -9,7 +9,7 @@ use crate::shapes::mask;
 use crate::{corners, obj, same_triangles, shows_front, two_parts};
 
 /// Cases unless `PROPTEST_CASES` says otherwise.
-const CASES: u32 = 400;
+const CASES: u32 = 150;
 
 fn config() -> ProptestConfig {
     let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(CASES);

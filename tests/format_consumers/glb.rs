@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 use serde_json::Value;
 use spinelift::export::{Format, Source};
@@ -15,8 +16,13 @@ const NOT_POWERS_OF_TWO: &str = "IMAGE_NPOT_DIMENSIONS";
 /// What it says where a mesh has texture coordinates and its material no texture.
 const UNUSED_COORDINATES: &str = "UNUSED_OBJECT";
 
-/// The validator's folder, installed once; `None` where that cannot be done and may be skipped.
+/// The validator's folder, installed once for all tests; `None` where that cannot be done and may be skipped.
 fn validator() -> Option<PathBuf> {
+    static FOLDER: OnceLock<Option<PathBuf>> = OnceLock::new();
+    FOLDER.get_or_init(installed).clone()
+}
+
+fn installed() -> Option<PathBuf> {
     if !is_there("node", "install Node.js 18 or newer") || !is_there("npm", "it comes with Node.js") {
         return None;
     }

@@ -8,14 +8,17 @@ use crate::mesh::{Error, Result};
 /// Between parts and around them all, px.
 const GAP_PX: u32 = 16;
 
+/// From a part to its name, px.
+const NAME_GAP_PX: u32 = 6;
+
 const PAPER: [u8; 3] = [0x22, 0x24, 0x28];
 const NAME: [u8; 3] = [0xf2, 0xf2, 0xf2];
 const FACTS: [u8; 3] = [0xa9, 0xb4, 0xc2];
 const FAILED_PAPER: [u8; 3] = [0x4a, 0x20, 0x24];
 const FAILED: [u8; 3] = [0xff, 0xc9, 0xc9];
 
-/// Lines of text under a part: one for its name, the others for its numbers.
-const FACT_LINES: usize = 3;
+/// Most lines of numbers under a part.
+const MOST_LINES: usize = 4;
 
 /// Where the parts go, and how large the letters are.
 struct Grid {
@@ -23,6 +26,8 @@ struct Grid {
     columns: u32,
     /// px for each dot of a letter.
     dot: u32,
+    /// Lines of numbers under each part.
+    lines: u32,
 }
 
 /// A picture under construction, three bytes a pixel.
@@ -33,7 +38,7 @@ struct Canvas {
 }
 
 pub(super) fn write(side: u32, parts: &[Part]) -> Result<Vec<u8>> {
-    let grid = Grid::new(side, parts.len());
+    let grid = Grid::new(side, parts);
     let mut canvas = grid.canvas(parts.len())?;
     let font = Font::new();
     for (part, index) in parts.iter().zip(0..) {
@@ -44,8 +49,10 @@ pub(super) fn write(side: u32, parts: &[Part]) -> Result<Vec<u8>> {
                 let off = |length: u32| side.saturating_sub(length) / 2;
                 let corner = [at[0] + off(thumbnail.width), at[1] + off(thumbnail.height)];
                 canvas.put(corner, thumbnail.width, &thumbnail.rgb);
-                let facts: Vec<String> = facts.iter().map(|(label, value)| format!("{value} {label}")).collect();
-                grid.text(&mut canvas, &font, at[0], at[1] + side + LINE * grid.dot, &facts.join(", "), FACTS);
+                let under = at[1] + side + NAME_GAP_PX + LINE * grid.dot;
+                for (line, row) in grid.lines_of(facts).iter().zip(0..) {
+                    canvas.letters(&font, [at[0], under + row * LINE * grid.dot], grid.dot, line, FACTS);
+                }
             }
             Body::Failed { error } => {
                 canvas.fill(at, side, FAILED_PAPER);
@@ -54,23 +61,26 @@ pub(super) fn write(side: u32, parts: &[Part]) -> Result<Vec<u8>> {
             }
         }
         let name = wrapped(&part.name, grid.letters(side), 1).concat();
-        canvas.letters(&font, [at[0], at[1] + side + 4], grid.dot, &name, NAME);
+        canvas.letters(&font, [at[0], at[1] + side + NAME_GAP_PX], grid.dot, &name, NAME);
     }
     encode::rgb(canvas.width, canvas.height, &canvas.rgb)
 }
 
 impl Grid {
-    /// About as wide as high, as screens are rather wide.
-    fn new(side: u32, parts: usize) -> Self {
-        let mut columns = 1_u32;
-        while u64::from(columns) * u64::from(columns) * 3 < parts as u64 * 4 {
-            columns += 1;
-        }
-        Self {
-            side,
-            columns: columns.min(u32::try_from(parts.max(1)).unwrap_or(u32::MAX)),
-            dot: if side < 160 { 1 } else { 2 },
-        }
+    fn new(side: u32, parts: &[Part]) -> Self {
+        let mut grid = Self { side, columns: columns(parts.len()), dot: if side < 160 { 1 } else { 2 }, lines: 0 };
+        let lines = parts.iter().map(|part| match &part.body {
+            Body::Drawn { facts, .. } => grid.lines_of(facts).len(),
+            Body::Failed { .. } => 0,
+        });
+        grid.lines = lines.max().unwrap_or(0) as u32;
+        grid
+    }
+
+    /// The numbers under a part.
+    fn lines_of(&self, facts: &[(String, String)]) -> Vec<String> {
+        let facts: Vec<String> = facts.iter().map(|(label, value)| format!("{value} {label}")).collect();
+        wrapped(&facts.join(", "), self.letters(self.side), MOST_LINES)
     }
 
     /// Letters that fit into a width.
@@ -80,7 +90,7 @@ impl Grid {
 
     /// From one row of parts to the next.
     fn row_height(&self) -> u32 {
-        self.side + 4 + LINE * self.dot * (1 + FACT_LINES as u32) + GAP_PX
+        self.side + NAME_GAP_PX + LINE * self.dot * (1 + self.lines) + GAP_PX
     }
 
     fn place(&self, index: u32) -> [u32; 2] {
@@ -99,13 +109,6 @@ impl Grid {
         Ok(Canvas { width, height, rgb })
     }
 
-    /// Under a part, over as many lines as there are.
-    fn text(&self, canvas: &mut Canvas, font: &Font, x: u32, y: u32, text: &str, ink: [u8; 3]) {
-        for (line, row) in wrapped(text, self.letters(self.side), FACT_LINES).iter().zip(0..) {
-            canvas.letters(font, [x, y + 6 + row * LINE * self.dot], self.dot, line, ink);
-        }
-    }
-
     /// In place of a part.
     fn paragraph(&self, canvas: &mut Canvas, font: &Font, [x, y]: [u32; 2], text: &str) {
         let inset = 8 * self.dot;
@@ -114,6 +117,15 @@ impl Grid {
             canvas.letters(font, [x, y + row * LINE * self.dot], self.dot, line, FAILED);
         }
     }
+}
+
+/// About as wide as high, as screens are rather wide.
+fn columns(parts: usize) -> u32 {
+    let mut columns = 1_u32;
+    while u64::from(columns) * u64::from(columns) * 3 < parts as u64 * 4 {
+        columns += 1;
+    }
+    columns.min(u32::try_from(parts.max(1)).unwrap_or(u32::MAX))
 }
 
 impl Canvas {
@@ -144,8 +156,7 @@ mod tests {
 
     #[test]
     fn grids_are_about_as_wide_as_high() {
-        let columns = [0, 1, 2, 3, 4, 12, 100].map(|parts| Grid::new(96, parts).columns);
-        assert_eq!(columns, [1, 1, 2, 2, 3, 4, 12]);
+        assert_eq!([0, 1, 2, 3, 4, 12, 100].map(columns), [1, 1, 2, 2, 3, 4, 12]);
     }
 
     #[test]
