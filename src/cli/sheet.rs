@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use spinelift::export::contact_sheet::{ContactSheet, Kind, Part};
+use spinelift::export::contact_sheet::{ContactSheet, Kind, MOST_IN_A_PICTURE, Part};
 use spinelift::export::{Format, Source};
 use spinelift::mesh::Mesh;
 
@@ -27,6 +27,12 @@ impl Sheet {
         let kind = Kind::of_extension(&extension).ok_or_else(|| {
             Usage(format!("a contact sheet is a .png or a .html file; {} is neither", path.display()))
         })?;
+        if kind == Kind::Png && images > MOST_IN_A_PICTURE {
+            let advice = "name a .html file, or run fewer at a time";
+            return Err(
+                Usage(format!("{images} images are too many for a picture of {MOST_IN_A_PICTURE}; {advice}")).into()
+            );
+        }
         Ok(Self { path: path.to_owned(), kind, drawn: ContactSheet::for_parts(images) })
     }
 

@@ -13,6 +13,9 @@ use super::{Source, encode};
 use crate::decode;
 use crate::mesh::{Mesh, Result};
 
+/// Most parts of a sheet that is one picture: its pixels take about 0.5 GB then. A page has no such end.
+pub const MOST_IN_A_PICTURE: usize = 10_000;
+
 /// Room around the image in a part's picture, px.
 const MARGIN_PX: u32 = 8;
 
@@ -106,7 +109,7 @@ impl ContactSheet {
     /// The parts in their order as a file of that kind. `title` is a page's.
     ///
     /// # Errors
-    /// [`Error::Internal`](crate::mesh::Error::Internal) for a picture larger than PNG allows.
+    /// [`Error::Internal`](crate::mesh::Error::Internal) for a picture of more than [`MOST_IN_A_PICTURE`] parts.
     pub fn write(&self, kind: Kind, title: &str, parts: &[Part]) -> Result<Vec<u8>> {
         match kind {
             Kind::Png => picture::write(self.side, parts),
@@ -161,6 +164,13 @@ mod tests {
                 assert!((1..=side).contains(&width) && (1..=side).contains(&height), "{width} x {height}");
             }
         }
+    }
+
+    #[test]
+    fn pictures_end_somewhere() {
+        let parts = vec![Part::failed("", ""); MOST_IN_A_PICTURE + 1];
+        let error = ContactSheet::for_parts(parts.len()).write(Kind::Png, "", &parts).unwrap_err();
+        assert!(error.to_string().contains("a picture holds 10000 parts, not 10001"), "{error}");
     }
 
     #[test]

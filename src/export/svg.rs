@@ -189,6 +189,15 @@ mod tests {
     }
 
     #[test]
+    fn every_part_and_every_hole_has_its_outline() {
+        for (mesh, ends) in [(sample::two_parts(), "M20 1L20 9"), (sample::frame(), "M6 3L6 7")] {
+            let text = String::from_utf8(write(&mesh, &Source::default()).unwrap()).unwrap();
+            let hull = text.lines().find(|line| line.contains("id=\"hull\"")).unwrap();
+            assert!(hull.matches('L').count() == 8 && hull.contains(ends), "{hull}");
+        }
+    }
+
+    #[test]
     fn every_edge_and_vertex_is_drawn() {
         let text = String::from_utf8(write(&sample::mesh(), &Source::default()).unwrap()).unwrap();
         assert_eq!(text.matches('L').count(), 8);

@@ -1,6 +1,6 @@
 //! The sheet as one picture: a grid, each part with its name and numbers under it.
 
-use super::{Body, Part};
+use super::{Body, MOST_IN_A_PICTURE, Part};
 use crate::export::encode;
 use crate::export::lettering::{ADVANCE, Font, LINE, wrapped};
 use crate::mesh::{Error, Result};
@@ -99,12 +99,12 @@ impl Grid {
     }
 
     fn canvas(&self, parts: usize) -> Result<Canvas> {
-        let rows = parts.div_ceil(self.columns as usize) as u64;
+        if parts > MOST_IN_A_PICTURE {
+            return Err(Error::Internal(format!("a picture holds {MOST_IN_A_PICTURE} parts, not {parts}")));
+        }
+        let rows = parts.div_ceil(self.columns as usize) as u32;
         let width = GAP_PX + self.columns * (self.side + GAP_PX);
-        let height = u64::from(GAP_PX) + rows * u64::from(self.row_height());
-        let height = u32::try_from(height).ok().filter(|&height| height <= i32::MAX as u32).ok_or_else(|| {
-            Error::Internal(format!("{parts} parts make a sheet of {height} px, PNG ends at {} px", i32::MAX))
-        })?;
+        let height = GAP_PX + rows * self.row_height();
         let rgb = PAPER.repeat(width as usize * height as usize);
         Ok(Canvas { width, height, rgb })
     }
