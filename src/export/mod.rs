@@ -35,7 +35,7 @@ pub struct Source<'a> {
     /// image gives the same result.
     pub name: &'a str,
     /// What the main file is called without its extension, so that it can refer to those [beside](Format::beside) it;
-    /// empty: as [`stem`](Self::stem) says.
+    /// empty: as [`stem()`](method@Self::stem) says.
     pub stem: &'a str,
     /// The image file's bytes; [draughtsmen](Format::draws_image) put the mesh over it, the others never look.
     pub bytes: Option<&'a [u8]>,
@@ -89,7 +89,7 @@ pub struct Beside {
 }
 
 impl<'a> Source<'a> {
-    /// What the main file is called without its extension: [`stem`](Self#structfield.stem) where it is known, else the
+    /// What the main file is called without its extension: [`stem`](field@Self::stem) where it is known, else the
     /// image's name without its extension, else `mesh`.
     #[must_use]
     pub fn stem(&self) -> &'a str {
