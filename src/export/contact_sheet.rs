@@ -94,8 +94,8 @@ impl ContactSheet {
         let picture = source.bytes.map(|bytes| decode::rgba(Cursor::new(bytes), &source.limits, &())).transpose()?;
         let room = self.side - 2 * MARGIN_PX;
         let longest = mesh.width.max(mesh.height).max(1);
-        // Small ones grow by a whole factor, so that their pixels stay square.
-        let (zoom, shrink) = if longest > room { (room, longest) } else { (room / longest, 1) };
+        // Tiny ones grow by a whole factor, so that their pixels stay square.
+        let (zoom, shrink) = if longest > room / 3 { (room, longest) } else { (room / longest, 1) };
         let view = View::new(mesh, zoom, shrink, MARGIN_PX, SQUARE_PX);
         let rgb = draw(mesh, picture.as_ref(), &view);
         let counts = [("vertices", mesh.vertices.len()), ("triangles", mesh.triangles.len())];

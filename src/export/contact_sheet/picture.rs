@@ -77,10 +77,21 @@ impl Grid {
         grid
     }
 
-    /// The numbers under a part.
+    /// The numbers under a part, each with its label on one line.
     fn lines_of(&self, facts: &[(String, String)]) -> Vec<String> {
-        let facts: Vec<String> = facts.iter().map(|(label, value)| format!("{value} {label}")).collect();
-        wrapped(&facts.join(", "), self.letters(self.side), MOST_LINES)
+        let length = self.letters(self.side);
+        let mut lines: Vec<String> = Vec::new();
+        for fact in facts.iter().map(|(label, value)| format!("{value} {label}")) {
+            match lines.last_mut() {
+                Some(line) if line.chars().count() + 2 + fact.chars().count() <= length => {
+                    line.push_str(", ");
+                    line.push_str(&fact);
+                }
+                _ => lines.push(wrapped(&fact, length, 1).concat()),
+            }
+        }
+        lines.truncate(MOST_LINES);
+        lines
     }
 
     /// Letters that fit into a width.
@@ -157,6 +168,15 @@ mod tests {
     #[test]
     fn grids_are_about_as_wide_as_high() {
         assert_eq!([0, 1, 2, 3, 4, 12, 100].map(columns), [1, 1, 2, 2, 3, 4, 12]);
+    }
+
+    #[test]
+    fn numbers_stay_with_their_labels() {
+        let facts = ["vertices", "triangles", "coverage"].map(|label| (label.to_owned(), "12".to_owned()));
+        let lines = |side| Grid::new(side, &[]).lines_of(&facts);
+        assert_eq!(lines(320), ["12 vertices, 12 triangles", "12 coverage"]);
+        assert_eq!(lines(160), ["12 vertices", "12 triangles", "12 coverage"]);
+        assert_eq!(lines(96), ["12 vertices", "12 triangles", "12 coverage"]);
     }
 
     #[test]
