@@ -3,9 +3,11 @@
 //! An exporter sees a finished [`Mesh`] and what is known of its [`Source`]. It reads no file, no clock and no
 //! environment, so equal input gives equal bytes.
 
+mod atlas;
 pub mod contact_sheet;
 mod coverage;
 mod digits;
+mod dragonbones;
 mod draw;
 mod encode;
 mod glb;
@@ -14,9 +16,13 @@ mod json;
 mod lettering;
 mod obj;
 mod outline;
+mod pack;
 mod png;
+mod rig;
+mod spine;
 mod style;
 mod svg;
+mod textures;
 mod upright;
 
 #[cfg(test)]
@@ -24,6 +30,10 @@ mod sample;
 
 use crate::decode::Limits;
 use crate::mesh::{Mesh, Result};
+
+pub use atlas::{Atlas, Region, png_of};
+pub use rig::{Blend, Part, Rig, centred, names};
+pub use textures::{RIG_FORMATS, RigFile, RigFormat};
 
 /// The engine's version as results carry it: equal image, parameters and version give equal bytes.
 pub const ENGINE_VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -100,8 +110,18 @@ impl<'a> Source<'a> {
 }
 
 /// Every format; the first is the default.
-pub const FORMATS: &[Format] =
-    &[json::FORMAT, outline::FORMAT, svg::FORMAT, png::FORMAT, glb::FORMAT, obj::FORMAT, godot::FORMAT];
+pub const FORMATS: &[Format] = &[
+    json::FORMAT,
+    outline::FORMAT,
+    svg::FORMAT,
+    png::FORMAT,
+    glb::FORMAT,
+    obj::FORMAT,
+    godot::FORMAT,
+    spine::FORMAT,
+    spine::FORMAT_38,
+    dragonbones::FORMAT,
+];
 
 impl Format {
     /// The format of that name.

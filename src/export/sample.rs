@@ -1,5 +1,5 @@
 //! Small meshes for tests: a square of 8 px in an image of 16 by 10, with one vertex in its middle; two of them; one with
-//! a hole.
+//! a triangle beside it; one with a hole.
 
 use crate::mesh::{Component, Mesh, MeshParameters, Outline};
 
@@ -55,5 +55,23 @@ pub(super) fn frame() -> Mesh {
     mesh.boundary_edges = vec![[0, 1], [1, 2], [2, 3], [0, 3], [4, 5], [5, 6], [6, 7], [4, 7]];
     mesh.internal_edges = vec![[0, 5], [0, 4], [1, 6], [1, 5], [2, 7], [2, 6], [3, 4], [3, 7]];
     mesh.components[0] = Component { vertex_count: 8, triangle_count: 8, ..mesh.components[0] };
+    mesh
+}
+
+/// The same with a second island, a triangle to its right.
+pub(super) fn two_islands() -> Mesh {
+    let mut mesh = mesh();
+    mesh.vertices.extend([[13.0, 2.0], [13.0, 6.0], [15.5, 4.0]]);
+    mesh.uvs = mesh.vertices.iter().map(|[x, y]| [x / 16.0, y / 10.0]).collect();
+    mesh.triangles.push([5, 6, 7]);
+    mesh.boundary_edges.extend([[5, 6], [6, 7], [5, 7]]);
+    mesh.boundary_indices.extend([5, 6, 7]);
+    mesh.components.push(Component {
+        first_vertex: 5,
+        hull_length: 3,
+        vertex_count: 3,
+        first_triangle: 4,
+        triangle_count: 1,
+    });
     mesh
 }
