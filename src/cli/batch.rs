@@ -10,7 +10,6 @@ use spinelift::export::contact_sheet::Part;
 use spinelift::mesh::Error;
 
 use super::input::Input;
-use super::output::Target;
 
 /// What became of one image, or why it failed.
 pub(super) type Outcome = anyhow::Result<Done>;
@@ -24,28 +23,28 @@ pub(super) struct Done {
     pub(super) part: Option<Part>,
 }
 
-/// Does the work for every image, on `threads` threads, or on all cores. One thread means one image after the other and
-/// no parallel work within it either.
-pub(super) fn run(
-    images: &[Input],
-    targets: &[Target],
+/// Does the work for every image and its place, on `threads` threads, or on all cores. One thread means one image after
+/// the other and no parallel work within it either.
+pub(super) fn run<'a, P: Sync, T: Send>(
+    images: &'a [Input],
+    places: &'a [P],
     threads: Option<usize>,
     progress: &ProgressBar,
-    work: impl Fn(&Input, &Target) -> Outcome + Sync,
-) -> anyhow::Result<Vec<Outcome>> {
+    work: impl Fn(&'a Input, &'a P) -> anyhow::Result<T> + Sync,
+) -> anyhow::Result<Vec<anyhow::Result<T>>> {
     // To rayon, 0 threads are as many as there are cores.
     let pool =
         rayon::ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0)).build().context("cannot start threads")?;
-    let one = |(image, target): (&Input, &Target)| {
-        let outcome = contained(|| work(image, target));
+    let one = |(image, place): (&'a Input, &'a P)| {
+        let outcome = contained(|| work(image, place));
         progress.inc(1);
         outcome
     };
     let outcomes = pool.install(|| {
         if threads == Some(1) {
-            images.iter().zip(targets).map(one).collect()
+            images.iter().zip(places).map(one).collect()
         } else {
-            images.par_iter().zip(targets).map(one).collect()
+            images.par_iter().zip(places).map(one).collect()
         }
     });
     progress.finish_and_clear();
@@ -65,7 +64,7 @@ pub(super) fn progress(images: usize, quiet: bool) -> ProgressBar {
 }
 
 /// A panic is our own mistake; it costs this image and no other.
-fn contained(work: impl FnOnce() -> Outcome) -> Outcome {
+fn contained<T>(work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
     panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| {
         let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
         let text = text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic".into());
@@ -75,6 +74,7 @@ fn contained(work: impl FnOnce() -> Outcome) -> Outcome {
 
 #[cfg(test)]
 mod tests {
+    use super::super::output::Target;
     use super::*;
 
     #[test]

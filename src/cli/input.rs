@@ -16,6 +16,9 @@ const EXTENSIONS: [&str; 7] = ["png", "webp", "jpg", "jpeg", "gif", "bmp", "apng
 /// What a drawn mesh's name ends in: in a folder that is our own earlier output, not art.
 const OWN_PICTURE: &str = ".mesh.png";
 
+/// What the name of an atlas's page ends in, before its number if it has one and `.png`.
+const OWN_PAGE: &str = ".atlas";
+
 /// Where one image comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Input {
@@ -101,7 +104,14 @@ fn images_in(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
 fn is_image_name(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
-    EXTENSIONS.contains(&extension) && !name.starts_with('.') && !name.ends_with(OWN_PICTURE)
+    EXTENSIONS.contains(&extension) && !name.starts_with('.') && !name.ends_with(OWN_PICTURE) && !is_own_page(&name)
+}
+
+/// `hero.spine.atlas.png`, `hero.spine.atlas-2.png`.
+fn is_own_page(name: &str) -> bool {
+    let stem = name.strip_suffix(".png").unwrap_or("");
+    let without_number = stem.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches('-');
+    stem.ends_with(OWN_PAGE) || without_number.ends_with(OWN_PAGE)
 }
 
 /// Reads to the end, but not past the limit.
@@ -126,10 +136,20 @@ mod tests {
 
     #[test]
     fn names_count_by_extension_unless_hidden_or_ours() {
-        for name in ["a.png", "b.JPG", "c.d.webp", "x.mesh.gif"] {
+        for name in ["a.png", "b.JPG", "c.d.webp", "x.mesh.gif", "atlas.png", "a.atlas-b.png"] {
             assert!(is_image_name(Path::new(name)), "{name}");
         }
-        for name in [".a.png", "a.txt", "png", "hero.mesh.png", "HERO.MESH.PNG", "a.json", ""] {
+        for name in [
+            ".a.png",
+            "a.txt",
+            "png",
+            "hero.mesh.png",
+            "HERO.MESH.PNG",
+            "a.spine.atlas.png",
+            "a.atlas-12.png",
+            "a.json",
+            "",
+        ] {
             assert!(!is_image_name(Path::new(name)), "{name}");
         }
     }

@@ -17,6 +17,7 @@ use super::batch::{self, Done, Outcome};
 use super::convert::Order;
 use super::input::{self, Input, Inputs};
 use super::output::{self, Target};
+use super::rig::{self, Member, Skeleton};
 use super::sheet::Sheet;
 use super::{EXIT_IMAGE_FAILED, Usage, help, is_closed_pipe, save, say};
 
@@ -30,7 +31,7 @@ use super::{EXIT_IMAGE_FAILED, Usage, help, is_closed_pipe, save, say};
 pub(super) struct MeshArgs {
     /// Image files, folders, or `-` for standard input
     ///
-    /// A folder stands for the images directly in it, by extension; hidden files and `*.mesh.png` are left out.
+    /// A folder stands for the images directly in it, by extension; hidden files, `*.mesh.png` and an atlas's pages are left out.
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
 
@@ -38,13 +39,19 @@ pub(super) struct MeshArgs {
     ///
     /// Several images, or a folder of them, go into a folder, which is made if need be; without -o each result lies
     /// beside its image. `hero.png` gives `hero.json`; if `hero.webp` is there too, `hero.png.json` and
-    /// `hero.webp.json`. Existing results are replaced, each at once; an input never is.
+    /// `hero.webp.json`. Existing results are replaced, each at once; an input never is. Several images and the name of
+    /// one skeleton, such as `hero.spine.json`, give that skeleton with a slot for each image, the first at the back, and
+    /// an atlas of them beside it.
     #[arg(short, long, value_name = "FILE|DIR|-")]
     output: Option<PathBuf>,
 
     /// What to write; by default what the name after -o says, else json
     #[arg(short, long, value_parser = PossibleValuesParser::new(help::format_names()))]
     format: Option<String>,
+
+    /// Beside one skeleton of several images, write them one by one, not packed onto the pages of an atlas
+    #[arg(long)]
+    loose: bool,
 
     /// Set one parameter; may be repeated, wins over --params
     #[arg(short, long, value_name = "NAME=VALUE")]
@@ -104,13 +111,16 @@ pub(super) fn run(args: &MeshArgs) -> anyhow::Result<ExitCode> {
     if args.format.is_none() {
         output::refuse_unknown_name(&inputs, args.output.as_deref())?;
     }
+    if let Some(skeleton) = rig::asked_for(order.format, &inputs, args.output.as_deref(), args.loose)? {
+        return args.make_skeleton(&order, &inputs, &skeleton);
+    }
     let targets = output::plan(&inputs, args.output.as_deref(), order.format)?;
     refuse_binary_on_terminal(order.format, &targets)?;
     if let Some(sheet) = &order.sheet {
         sheet.check(&inputs, &targets, order.format)?;
     }
+    args.say_warnings(&order);
     if !args.quiet {
-        order.warnings.iter().for_each(|warning| say(format_args!("warning: {warning}")));
         say_what_is_left_out(order.format, &targets);
     }
     let outcomes = args.make(&order, &inputs, &targets)?;
@@ -147,6 +157,33 @@ impl MeshArgs {
         let threads = if self.timings { Some(1) } else { self.jobs };
         let progress = batch::progress(inputs.images.len(), self.quiet || self.timings);
         batch::run(&inputs.images, targets, threads, &progress, |image, target| self.make_one(order, image, target))
+    }
+
+    /// One skeleton of all images.
+    fn make_skeleton(&self, order: &Order, inputs: &Inputs, skeleton: &Skeleton) -> anyhow::Result<ExitCode> {
+        if self.timings {
+            let advice = "name a folder with -o to measure each image";
+            return Err(Usage(format!("--timings does not go with one skeleton of several images; {advice}")).into());
+        }
+        if let Some(sheet) = &order.sheet {
+            sheet.check(inputs, &[skeleton.target()], order.format)?;
+        }
+        self.say_warnings(order);
+        let progress = batch::progress(inputs.images.len(), self.quiet);
+        let places = vec![(); inputs.images.len()];
+        let made = batch::run(&inputs.images, &places, self.jobs, &progress, |image, ()| Member::new(order, image))?;
+        let outcomes = skeleton.write(order, inputs, made)?;
+        let code = self.report(inputs, &outcomes);
+        if let Some(sheet) = &order.sheet {
+            sheet.write(&inputs.images, outcomes)?;
+        }
+        Ok(code)
+    }
+
+    fn say_warnings(&self, order: &Order) {
+        if !self.quiet {
+            order.warnings.iter().for_each(|warning| say(format_args!("warning: {warning}")));
+        }
     }
 
     fn make_one(&self, order: &Order, image: &Input, target: &Target) -> Outcome {

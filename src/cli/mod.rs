@@ -15,6 +15,7 @@ mod keys;
 mod log;
 mod mesh;
 mod output;
+mod rig;
 mod save;
 #[cfg(feature = "serve")]
 mod serve;

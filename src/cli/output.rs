@@ -32,7 +32,7 @@ impl Target {
             return Vec::new();
         }
         let named = |extension: &str| {
-            let mut name = stem(path, format);
+            let mut name = stem(path, format.extension);
             name.push(".");
             name.push(extension);
             path.with_file_name(name)
@@ -43,7 +43,7 @@ impl Target {
     /// What the result's file is called without its extension; empty for a stream.
     pub(super) fn stem(&self, format: &Format) -> String {
         match self {
-            Self::File(path) => stem(path, format).to_string_lossy().into_owned(),
+            Self::File(path) => stem(path, format.extension).to_string_lossy().into_owned(),
             Self::Stdout => String::new(),
         }
     }
@@ -58,10 +58,10 @@ impl Target {
 }
 
 /// The file's name without the format's extension, or without what follows its last dot.
-fn stem(path: &Path, format: &Format) -> OsString {
+pub(super) fn stem(path: &Path, extension: &str) -> OsString {
     let name = path.file_name().unwrap_or_default();
-    let is_whole = name.to_string_lossy().to_lowercase().ends_with(&format!(".{}", format.extension));
-    let parts = if is_whole { format.extension.split('.').count() } else { 1 };
+    let is_whole = name.to_string_lossy().to_lowercase().ends_with(&format!(".{extension}"));
+    let parts = if is_whole { extension.split('.').count() } else { 1 };
     let mut stem = PathBuf::from(name);
     for _ in 0..parts {
         stem.set_extension("");
@@ -95,6 +95,13 @@ pub(super) fn format_of_name(path: &Path) -> Option<&'static Format> {
     let fits = |format: &&Format| name.ends_with(&format!(".{}", format.extension));
     let by_extension = FORMATS.iter().filter(fits).max_by_key(|format| format.extension.len());
     by_extension.or_else(|| Format::named(name.rsplit_once('.')?.1))
+}
+
+/// Whether -o names one file of the format rather than a folder: `hero.spine.json`, or `hero.json` with --format spine.
+pub(super) fn names_file(path: &Path, format: &Format) -> bool {
+    let last = format.extension.rsplit_once('.').map_or(format.extension, |(_, last)| last);
+    let fits = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(last));
+    fits && !(path.is_dir() || ends_with_separator(path) || is_device(path))
 }
 
 /// Refuses `-o hero.jpg`, a name for one result that no format goes by: the default format would be a surprise there.
@@ -201,7 +208,8 @@ pub(super) fn refuse_to_replace(
     refuse_files_of(images, [path.to_owned()])
 }
 
-fn refuse_files_of(images: &[Input], written: impl IntoIterator<Item = PathBuf>) -> anyhow::Result<()> {
+/// None of the files that are written may be one that is read.
+pub(super) fn refuse_files_of(images: &[Input], written: impl IntoIterator<Item = PathBuf>) -> anyhow::Result<()> {
     let real = |path: &Path| fs::canonicalize(path).ok();
     let read: HashSet<PathBuf> = images
         .iter()
@@ -211,7 +219,7 @@ fn refuse_files_of(images: &[Input], written: impl IntoIterator<Item = PathBuf>)
         })
         .collect();
     for path in written {
-        if real(&path).is_some_and(|path| read.contains(&path)) {
+        if real(path).is_some_and(|path| read.contains(&path)) {
             let path = path.display();
             return Err(Usage(format!("{path} is an input and would be overwritten; give another -o")).into());
         }

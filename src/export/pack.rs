@@ -65,8 +65,9 @@ fn fullest(sizes: &[[u32; 2]], wanted: &[usize]) -> Fill {
     let mut width = PAGE_PX / 2;
     while best.left.is_empty() && width >= NARROWEST_PX {
         let narrower = fill(sizes, wanted, width);
-        let area = |size: [u32; 2]| u64::from(size[0]) * u64::from(size[1]);
-        if narrower.left.is_empty() && area(narrower.size) < area(best.size) {
+        // Of two equal areas the squarer one is nearer to what hardware likes.
+        let cost = |[width, height]: [u32; 2]| (u64::from(width) * u64::from(height), width.max(height));
+        if narrower.left.is_empty() && cost(narrower.size) < cost(best.size) {
             best = narrower;
         }
         width /= 2;

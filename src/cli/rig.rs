@@ -1,0 +1,205 @@
+//! Several images to one skeleton: `spinelift mesh parts/ --format spine -o hero.spine.json`.
+
+use std::fs::{self, File};
+use std::io::{BufReader, Cursor};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use spinelift::decode::{self, Picture};
+use spinelift::export::{self, Atlas, Blend, Format, Part, Rig, RigFormat, Source, contact_sheet};
+use spinelift::mesh::{self, Mesh};
+
+use super::batch::{Done, Outcome};
+use super::convert::{self, Order};
+use super::input::{Input, Inputs};
+use super::output::{self, Target};
+use super::{Usage, save};
+
+/// What loose images begin with if they can be copied as they are; others become PNG.
+const PNG_BEGINS: [u8; 8] = *b"\x89PNG\r\n\x1a\n";
+
+/// Where one skeleton of all images goes, and how.
+#[derive(Debug)]
+pub(super) struct Skeleton {
+    format: &'static RigFormat,
+    path: PathBuf,
+    /// Images lie beside it one by one, not packed onto pages.
+    loose: bool,
+}
+
+/// An image that became a mesh.
+#[derive(Debug)]
+pub(super) struct Member<'a> {
+    image: &'a Input,
+    /// Standard input can be read once, so it is kept.
+    bytes: Option<Vec<u8>>,
+    mesh: Mesh,
+    /// Its place on the contact sheet, if there is one.
+    shown: Option<contact_sheet::Part>,
+}
+
+/// The skeleton that is asked for: the format holds rigs, and -o names a file for several images or for loose ones.
+/// Otherwise each image has a result of its own.
+pub(super) fn asked_for(
+    format: &Format,
+    inputs: &Inputs,
+    to: Option<&Path>,
+    loose: bool,
+) -> anyhow::Result<Option<Skeleton>> {
+    let file = to.filter(|path| output::names_file(path, format));
+    let skeleton = RigFormat::named(format.name).zip(file).filter(|_| inputs.is_batch || loose);
+    if loose && skeleton.is_none() {
+        let known: Vec<&str> = export::RIG_FORMATS.iter().map(|format| format.name).collect();
+        let known = known.join(", ");
+        return Err(Usage(format!("--loose goes with one skeleton of all images: --format {known} and -o FILE")).into());
+    }
+    Ok(skeleton.map(|(format, path)| Skeleton { format, path: path.to_owned(), loose }))
+}
+
+impl<'a> Member<'a> {
+    /// Reads an image and makes its mesh.
+    pub(super) fn new(order: &Order, image: &'a Input) -> anyhow::Result<Self> {
+        // Otherwise a file is streamed and never held.
+        let is_held = order.sheet.is_some() || *image == Input::Stdin;
+        let held = if is_held { Some(convert::read(image, &order.limits)?) } else { None };
+        let alpha = match (&held, image) {
+            (None, Input::File(path)) => decode::alpha_plane(open(path)?, &order.limits, &())?,
+            _ => decode::alpha_plane(Cursor::new(held.as_deref().unwrap_or_default()), &order.limits, &())?,
+        };
+        let mesh = mesh::build(&alpha, &order.parameters, &order.mesh_limits, &())?;
+        let name = image.file_name();
+        let source = Source { name: &name, bytes: held.as_deref(), limits: order.limits, ..Source::default() };
+        let shown = order.sheet.as_ref().map(|sheet| sheet.part(&mesh, &source)).transpose()?;
+        Ok(Self { image, bytes: held.filter(|_| *image == Input::Stdin), mesh, shown })
+    }
+
+    fn picture(&self, order: &Order) -> anyhow::Result<Picture> {
+        let picture = match (&self.bytes, self.image) {
+            (Some(bytes), _) => decode::rgba(Cursor::new(bytes), &order.limits, &())?,
+            (None, Input::File(path)) => decode::rgba(open(path)?, &order.limits, &())?,
+            (None, Input::Stdin) => anyhow::bail!("standard input was not kept"),
+        };
+        Ok(picture)
+    }
+
+    /// The image as a PNG file, as it is if it is one.
+    fn png(&self, order: &Order) -> anyhow::Result<Vec<u8>> {
+        let bytes = match &self.bytes {
+            Some(bytes) => bytes.clone(),
+            None => convert::read(self.image, &order.limits)?,
+        };
+        if bytes.starts_with(&PNG_BEGINS) {
+            return Ok(bytes);
+        }
+        Ok(export::png_of(&decode::rgba(Cursor::new(&bytes), &order.limits, &())?)?)
+    }
+
+    fn name(&self) -> String {
+        let file_name = self.image.file_name();
+        Path::new(&file_name).file_stem().map_or(file_name.clone(), |stem| stem.to_string_lossy().into_owned())
+    }
+}
+
+impl Skeleton {
+    /// The main file.
+    pub(super) fn target(&self) -> Target {
+        Target::File(self.path.clone())
+    }
+
+    /// Writes the skeleton of all images that became meshes, the first at the back, and gives what became of each.
+    pub(super) fn write(
+        &self,
+        order: &Order,
+        inputs: &Inputs,
+        made: Vec<anyhow::Result<Member<'_>>>,
+    ) -> anyhow::Result<Vec<Outcome>> {
+        let mut members = Vec::new();
+        let mut outcomes = Vec::new();
+        for result in made {
+            outcomes.push(result.map(|mut member| {
+                let done = Done { warnings: member.mesh.warnings.clone(), part: member.shown.take() };
+                members.push(member);
+                done
+            }));
+        }
+        if !members.is_empty() {
+            let wanted: Vec<String> = members.iter().map(Member::name).collect();
+            let sizes: Vec<[u32; 2]> = members.iter().map(|member| [member.mesh.width, member.mesh.height]).collect();
+            let (canvas, offsets) = export::centred(&sizes);
+            let placed = members.iter().zip(&wanted).zip(offsets);
+            let part = |((member, name), offset)| Part {
+                name,
+                mesh: &member.mesh,
+                offset,
+                opacity: 1.0,
+                blend: Blend::Normal,
+            };
+            let parts: Vec<Part<'_>> = placed.map(part).collect();
+            let picture = |index: usize| members[index].picture(order);
+            let png = |index: usize| members[index].png(order);
+            self.write_rig(inputs, canvas, &parts, picture, png)?;
+        }
+        Ok(outcomes)
+    }
+
+    /// Writes the skeleton and what belongs beside it; the images of parts are asked for by index, as pixels for a page
+    /// or as a PNG file.
+    pub(super) fn write_rig(
+        &self,
+        inputs: &Inputs,
+        canvas: [u32; 2],
+        parts: &[Part<'_>],
+        mut picture: impl FnMut(usize) -> anyhow::Result<Picture>,
+        mut png: impl FnMut(usize) -> anyhow::Result<Vec<u8>>,
+    ) -> anyhow::Result<()> {
+        let stem = output::stem(&self.path, self.format.extension).to_string_lossy().into_owned();
+        let beside = |name: &str| self.path.with_file_name(name);
+        let folder = format!("{stem}-images");
+        let images = if self.loose { format!("./{folder}/") } else { "./".into() };
+        let rig = Rig { name: &stem, canvas, parts, images: &images };
+        if self.loose {
+            let names = export::names(parts.iter().map(|part| part.name));
+            let paths: Vec<PathBuf> = names.iter().map(|name| beside(&folder).join(format!("{name}.png"))).collect();
+            self.prepare(inputs, &paths)?;
+            for (path, index) in paths.iter().zip(0..) {
+                put(path, &png(index)?)?;
+            }
+            return put(&self.path, &(self.format.skeleton)(&rig, None)?);
+        }
+        let atlas = Atlas::packed(parts);
+        let count = atlas.pages.len();
+        let pages: Vec<String> =
+            (0..count).map(|page| format!("{stem}.{}", self.format.page_extension(page))).collect();
+        let texts = (self.format.atlas)(&rig, &atlas, &pages)?;
+        let text_paths: Vec<PathBuf> = texts.iter().map(|file| beside(&format!("{stem}.{}", file.extension))).collect();
+        let page_paths: Vec<PathBuf> = pages.iter().map(|name| beside(name)).collect();
+        self.prepare(inputs, &[page_paths.clone(), text_paths.clone()].concat())?;
+        for (path, page) in page_paths.iter().zip(0..) {
+            put(path, &atlas.paint(page, &mut picture)?)?;
+        }
+        for (path, file) in text_paths.iter().zip(&texts) {
+            put(path, &file.bytes)?;
+        }
+        // Last, so that whoever waits for it finds what it names.
+        put(&self.path, &(self.format.skeleton)(&rig, Some(&atlas))?)
+    }
+
+    /// No input is overwritten, and every folder is there.
+    fn prepare(&self, inputs: &Inputs, beside: &[PathBuf]) -> anyhow::Result<()> {
+        let all: Vec<PathBuf> = beside.iter().chain([&self.path]).cloned().collect();
+        output::refuse_files_of(&inputs.images, all.iter().cloned())?;
+        for folder in all.iter().filter_map(|path| path.parent()).filter(|folder| !folder.as_os_str().is_empty()) {
+            fs::create_dir_all(folder)
+                .map_err(|error| Usage(format!("cannot create the folder {}: {error}", folder.display())))?;
+        }
+        Ok(())
+    }
+}
+
+fn put(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    save::to_file(path, bytes).with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn open(path: &Path) -> anyhow::Result<BufReader<File>> {
+    Ok(BufReader::new(File::open(path).context("cannot be opened")?))
+}
