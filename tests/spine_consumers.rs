@@ -91,7 +91,7 @@ fn spinelift(folder: &Path, args: &[&str]) {
     run(command.arg("mesh").args(args).current_dir(folder));
 }
 
-const FINE: [&str; 4] = ["--set", "detail_factor=0.05", "--set", "internal_vertex_density=30"];
+const FINE: [&str; 4] = ["--set", "detail_factor=0.05", "--set", "internal_vertex_density=1"];
 
 fn build(image: &[u8], parameters: &MeshParameters) -> Mesh {
     let plane = decode::alpha_plane(Cursor::new(image), &Limits::default(), &()).unwrap();
@@ -100,8 +100,8 @@ fn build(image: &[u8], parameters: &MeshParameters) -> Mesh {
 
 fn case(name: &str, format: &RigFormat, canvas: [u32; 2], parts: &[Value]) -> Value {
     let beside = |extension: &str| format!("{name}.{extension}");
-    let atlas =
-        beside(if format.name == "dragonbones" { "tex.json" } else { &format.extension.replace("json", "atlas") });
+    let of_spine = format.extension.replace("json", "atlas");
+    let atlas = beside(if format.name == "dragonbones" { "tex.json" } else { &of_spine });
     json!({ "name": name, "runtime": runtime(format), "skeleton": beside(format.extension), "atlases": [atlas],
         "canvas": canvas, "parts": parts })
 }
@@ -146,7 +146,7 @@ fn layers(folder: &Path) -> Vec<Value> {
     let [feet, star] = ["islands-footprints-512.png", "tiny-star-12.png"].map(|name| fs::read(corpus(name)).unwrap());
     let parameters = MeshParameters { detail_factor: 0.05, ..MeshParameters::default() };
     let mut islands = build(&feet, &parameters);
-    add_island(&mut islands, [[300.0, 30.0], [340.0, 160.0], [440.0, 60.0]]);
+    add_island(&mut islands, [[40.0, 200.0], [110.0, 440.0], [190.0, 300.0]]);
     let small = build(&star, &parameters);
     let part = |name, mesh, offset, opacity| Part { name, mesh, offset, opacity, blend: Blend::Normal };
     let parts = [part("feet", &islands, [41.0, -3.0], 0.5), part("star", &small, [300.0, 100.0], 1.0)];

@@ -126,15 +126,11 @@ impl Skeleton {
             let wanted: Vec<String> = members.iter().map(Member::name).collect();
             let sizes: Vec<[u32; 2]> = members.iter().map(|member| [member.mesh.width, member.mesh.height]).collect();
             let (canvas, offsets) = export::centred(&sizes);
-            let placed = members.iter().zip(&wanted).zip(offsets);
-            let part = |((member, name), offset)| Part {
-                name,
-                mesh: &member.mesh,
-                offset,
-                opacity: 1.0,
-                blend: Blend::Normal,
+            let part = |index: usize| {
+                let (name, mesh, offset) = (&wanted[index], &members[index].mesh, offsets[index]);
+                Part { name, mesh, offset, opacity: 1.0, blend: Blend::Normal }
             };
-            let parts: Vec<Part<'_>> = placed.map(part).collect();
+            let parts: Vec<Part<'_>> = (0..members.len()).map(part).collect();
             let picture = |index: usize| members[index].picture(order);
             let png = |index: usize| members[index].png(order);
             self.write_rig(inputs, canvas, &parts, picture, png)?;

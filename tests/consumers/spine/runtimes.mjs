@@ -140,10 +140,9 @@ export async function spine38(test) {
   const world = pose();
   const slots = skeleton.drawOrder.map((slot, i) => {
     const mesh = slot.getAttachment();
-    const { _frame: frame, trim } = mesh.region.texture;
-    const from = [trim ? trim.x : 0, trim ? trim.y : 0];
-    const { realWidth, realHeight } = mesh.region.page.baseTexture;
-    const uvs = Array.from(mesh.uvs, (uv, c) => uv * [realWidth, realHeight][c % 2] - [frame.x, frame.y][c % 2] + from[c % 2]);
+    const { orig } = mesh.region.texture;
+    // On the image: where that lies on the page is left to the drawing.
+    const uvs = Array.from(mesh.regionUVs, (uv, c) => uv * [orig.width, orig.height][c % 2]);
     return {
       name: slot.data.name, world: world[i], moved: moved[i], triangles: Array.from(mesh.triangles), pixels: uvs,
       hull: mesh.hullLength / 2, opacity: slot.color.a,
@@ -185,7 +184,8 @@ export async function dragonbones(test) {
     // As they are drawn: through the slot's own transform. The screen's y points down.
     return armature.getSlots().map((slot) => {
       const { a, b, c, d, tx, ty } = slot.globalTransformMatrix;
-      return Array.from(slot._renderDisplay.vertices, (_, i, all) => {
+      const all = slot._renderDisplay.vertices;
+      return Array.from(all, (_, i) => {
         const [x, y] = [all[i - (i % 2)], all[i - (i % 2) + 1]];
         return i % 2 ? -(b * x + d * y + ty) : a * x + c * y + tx;
       });
