@@ -219,7 +219,7 @@ pub(super) fn refuse_files_of(images: &[Input], written: impl IntoIterator<Item 
         })
         .collect();
     for path in written {
-        if real(path).is_some_and(|path| read.contains(&path)) {
+        if real(&path).is_some_and(|path| read.contains(&path)) {
             let path = path.display();
             return Err(Usage(format!("{path} is an input and would be overwritten; give another -o")).into());
         }

@@ -3,6 +3,7 @@
 //! What is packed of an image is what its mesh shows: the mesh's box and one pixel around it. Sizes and places follow
 //! from the meshes alone, so that pixels are needed only one image at a time, when a page is painted.
 
+use super::encode;
 use super::pack::{self, Packing};
 use super::rig::Part;
 use crate::decode::Picture;
@@ -77,7 +78,7 @@ impl Atlas {
             }
             region.copy(&picture, &mut canvas, width);
         }
-        Ok(encode([width, height], &canvas)?)
+        Ok(encode::rgba(width, height, &canvas)?)
     }
 }
 
@@ -110,7 +111,7 @@ impl Region {
 /// # Errors
 /// [`Error::Internal`] if the encoder fails.
 pub fn png_of(picture: &Picture) -> Result<Vec<u8>> {
-    encode([picture.width(), picture.height()], picture.pixels())
+    encode::rgba(picture.width(), picture.height(), picture.pixels())
 }
 
 /// The mesh's box and one pixel around it, within the image; where is still open.
@@ -125,18 +126,6 @@ fn shown(mesh: &Mesh) -> Region {
     });
     let [(left, right), (top, bottom)] = sides;
     Region { page: 0, at: [0; 2], from: [left, top], size: [right - left, bottom - top], image }
-}
-
-fn encode([width, height]: [u32; 2], pixels: &[u8]) -> Result<Vec<u8>> {
-    let fault = |error: png::EncodingError| Error::Internal(error.to_string());
-    let mut bytes = Vec::new();
-    let mut encoder = png::Encoder::new(&mut bytes, width, height);
-    encoder.set_color(png::ColorType::Rgba);
-    encoder.set_depth(png::BitDepth::Eight);
-    let mut writer = encoder.write_header().map_err(fault)?;
-    writer.write_image_data(pixels).map_err(fault)?;
-    writer.finish().map_err(fault)?;
-    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -204,4 +204,12 @@ mod tests {
         assert_eq!(pieces[1].inner_edges, [[0; 2]; 0]);
         assert_eq!(pieces[1].hull_edges().collect::<Vec<_>>(), [[0, 1], [1, 2], [2, 0]]);
     }
+    #[test]
+    fn edges_of_a_hole_are_inner_edges() {
+        let mesh = sample::frame();
+        let piece = split(&mesh, 0).remove(0);
+        assert_eq!(piece.hull_edges().collect::<Vec<_>>(), [[0, 1], [1, 2], [2, 3], [3, 0]]);
+        assert_eq!(piece.inner_edges, [&mesh.boundary_edges[4..], &mesh.internal_edges[..]].concat());
+        assert_eq!(piece.triangles, mesh.triangles);
+    }
 }
