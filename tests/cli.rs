@@ -436,3 +436,85 @@ fn completions_are_made_for_every_shell() {
         assert!(script.contains("spinelift") && script.contains("timings"), "{shell}");
     }
 }
+
+/// A folder with a heart, a star and a ball in it.
+fn parts(test: &str) -> PathBuf {
+    let folder = folder(test);
+    for (name, image) in [("a.png", HEART), ("b.png", STAR), ("c.png", BALL)] {
+        fs::copy(corpus(image), folder.join(name)).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn several_images_and_the_name_of_a_skeleton_give_one_skeleton_with_its_atlas() {
+    let folder = parts("skeleton");
+    let skeleton = folder.join("out/hero.spine.json");
+    let args = [folder.as_os_str(), "-o".as_ref(), skeleton.as_os_str()];
+    assert_eq!(expect_status(&mesh(args), 0), "spinelift: 3 of 3 images done\n");
+    assert_eq!(names(&folder.join("out")), ["hero.spine.atlas", "hero.spine.atlas.png", "hero.spine.json"]);
+    let value: Value = serde_json::from_slice(&fs::read(&skeleton).unwrap()).unwrap();
+    let slots: Vec<&str> =
+        value["slots"].as_array().unwrap().iter().map(|slot| slot["name"].as_str().unwrap()).collect();
+    assert_eq!(slots, ["a", "b", "c"]);
+    // The pages are not images of the next run over the same folder.
+    let beside = folder.join("hero.spine.json");
+    for _ in 0..2 {
+        let args = [folder.as_os_str(), "-o".as_ref(), beside.as_os_str()];
+        assert_eq!(expect_status(&mesh(args), 0), "spinelift: 3 of 3 images done\n");
+    }
+    assert_eq!(fs::read(&beside).unwrap(), fs::read(&skeleton).unwrap());
+    let named = folder.join("named.json");
+    let args = [folder.as_os_str(), "--format".as_ref(), "dragonbones".as_ref(), "-o".as_ref(), named.as_os_str()];
+    expect_status(&mesh(args), 0);
+    assert!(folder.join("named.tex.json").is_file() && folder.join("named.dragonbones.atlas.png").is_file());
+}
+
+#[test]
+fn a_folder_as_output_still_gives_each_image_its_own_skeleton() {
+    let folder = parts("skeleton_each");
+    let out = folder.join("out");
+    let args = [folder.as_os_str(), "--format".as_ref(), "spine38".as_ref(), "-o".as_ref(), out.as_os_str()];
+    expect_status(&mesh(args), 0);
+    let each = |name: &str| [format!("{name}.spine38.atlas"), format!("{name}.spine38.json")];
+    assert_eq!(names(&out), ["a", "b", "c"].map(each).concat());
+    assert!(fs::read_to_string(out.join("a.spine38.atlas")).unwrap().starts_with("\na.png\nsize: 16, 16\n"));
+}
+
+#[test]
+fn a_skeleton_lacks_the_image_that_failed_and_says_so() {
+    let folder = parts("skeleton_failed");
+    fs::write(folder.join("b.png"), b"GIF89a").unwrap();
+    let skeleton = folder.join("hero.spine.json");
+    let text = expect_status(&mesh([folder.as_os_str(), "-o".as_ref(), skeleton.as_os_str()]), 3);
+    assert!(text.contains("b.png: the GIF image cannot be read") && text.contains("1 of 3 images failed"), "{text}");
+    let value: Value = serde_json::from_slice(&fs::read(&skeleton).unwrap()).unwrap();
+    assert_eq!(value["slots"].as_array().unwrap().len(), 2);
+    for name in ["a.png", "c.png"] {
+        fs::write(folder.join(name), b"").unwrap();
+    }
+    let none = folder.join("none.spine.json");
+    expect_status(&mesh([folder.as_os_str(), "-o".as_ref(), none.as_os_str()]), 3);
+    assert!(!none.exists(), "nothing is not a skeleton");
+}
+
+#[test]
+fn what_does_not_go_with_a_skeleton_is_refused() {
+    let folder = parts("skeleton_refused");
+    let skeleton = folder.join("hero.spine.json");
+    let refused = |more: &[&OsStr], reason: &str| {
+        let args = [&[folder.as_os_str()][..], more].concat();
+        let text = expect_status(&mesh(args), 2);
+        assert!(text.contains(reason), "{text}");
+    };
+    let (output, name): (&OsStr, _) = ("-o".as_ref(), skeleton.as_os_str());
+    refused(&["--loose".as_ref()], "--loose goes with one skeleton");
+    refused(&["--loose".as_ref(), output, folder.join("x.json").as_os_str()], "--loose goes with one skeleton");
+    refused(&["--timings".as_ref(), output, name], "--timings does not go with one skeleton");
+    // A loose image would lie where an image is read.
+    fs::create_dir(folder.join("hero-images")).unwrap();
+    fs::copy(corpus(STAR), folder.join("hero-images/a.png")).unwrap();
+    let own = folder.join("hero-images/a.png");
+    refused(&[own.as_os_str(), "--loose".as_ref(), output, name], "is an input and would be overwritten");
+    assert!(!skeleton.exists());
+}

@@ -37,7 +37,7 @@ pub(super) fn format_names() -> Vec<&'static str> {
 fn formats() -> String {
     let mut text = String::from("Formats:\n");
     for format in FORMATS {
-        let _ = writeln!(text, "  {:<11} {:<18} {}", format.name, format!("NAME.{}", format.extension), format.about);
+        let _ = writeln!(text, "  {:<11} {:<17} {}", format.name, format!("NAME.{}", format.extension), format.about);
     }
     text
 }
