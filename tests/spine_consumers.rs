@@ -15,7 +15,7 @@ use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 use spinelift::decode::{self, Limits};
-use spinelift::export::{self, Atlas, Blend, Format, Part, RIG_FORMATS, Rig, RigFormat, Source};
+use spinelift::export::{self, Atlas, Blend, Format, Part, RIG_FORMATS, Region, Rig, RigFormat, Source};
 use spinelift::mesh::{self, Mesh, MeshLimits, MeshParameters};
 
 const SCRIPTS: [&str; 5] = ["package.json", "expected.mjs", "load.mjs", "draw.mjs", "runtimes.mjs"];
@@ -141,39 +141,67 @@ fn several(folder: &Path) -> Vec<Value> {
     RIG_FORMATS.iter().map(write).collect()
 }
 
-/// Two islands in one mesh, half seen, off the canvas's corner, before another part: what layers of a PSD bring.
+/// Two islands in one mesh, half seen, off the canvas's corner, behind another part, each on a page of its own: what
+/// layers of a PSD bring.
 fn layers(folder: &Path) -> Vec<Value> {
+    layered(folder, "layers", [Blend::Normal, Blend::Normal])
+}
+
+/// The same with other blend modes, which not every runtime draws.
+fn blends(folder: &Path) -> Vec<Value> {
+    [
+        layered(folder, "dark", [Blend::Multiply, Blend::Screen]),
+        layered(folder, "light", [Blend::Normal, Blend::Additive]),
+    ]
+    .concat()
+}
+
+fn layered(folder: &Path, name: &str, blends: [Blend; 2]) -> Vec<Value> {
     let [feet, star] = ["islands-footprints-512.png", "tiny-star-12.png"].map(|name| fs::read(corpus(name)).unwrap());
     let parameters = MeshParameters { detail_factor: 0.05, ..MeshParameters::default() };
     let mut islands = build(&feet, &parameters);
     add_island(&mut islands, [[40.0, 200.0], [110.0, 440.0], [190.0, 300.0]]);
     let small = build(&star, &parameters);
-    let part = |name, mesh, offset, opacity| Part { name, mesh, offset, opacity, blend: Blend::Normal };
-    let parts = [part("feet", &islands, [41.0, -3.0], 0.5), part("star", &small, [300.0, 100.0], 1.0)];
-    let rig = Rig { name: "layers", canvas: [553, 509], parts: &parts, images: "./" };
-    let atlas = Atlas::packed(&parts);
-    let images = [("feet", &feet), ("star", &star)];
-    let mut described = Vec::new();
-    for (part, (name, image)) in parts.iter().zip(images) {
-        fs::write(folder.join(format!("{name}.png")), image).unwrap();
+    let parts = [
+        Part { name: "feet", mesh: &islands, offset: [41.0, -3.0], opacity: 0.5, blend: blends[0] },
+        Part { name: "star", mesh: &small, offset: [300.0, 100.0], opacity: 1.0, blend: blends[1] },
+    ];
+    let rig = Rig { name, canvas: [553, 509], parts: &parts, images: "./" };
+    let images = [feet, star];
+    let describe = |part: &Part<'_>, image: &[u8]| {
+        fs::write(folder.join(format!("{}.png", part.name)), image).unwrap();
         let text = (Format::named("json").unwrap().write)(part.mesh, &Source::default()).unwrap();
-        fs::write(folder.join(format!("{name}.json")), text).unwrap();
-        described.push(json!({ "name": name, "image": format!("{name}.png"), "mesh": format!("{name}.json"),
-            "offset": part.offset, "opacity": part.opacity }));
-    }
-    let write = |format: &RigFormat| {
-        let page = format!("layers.{}", format.page_extension(0));
-        assert_eq!(atlas.pages.len(), 1);
-        let picture = |index: usize| decode::rgba(Cursor::new(images[index].1), &Limits::default(), &());
-        fs::write(folder.join(&page), atlas.paint(0, picture).unwrap()).unwrap();
-        for file in (format.atlas)(&rig, &atlas, &[page]).unwrap() {
-            fs::write(folder.join(format!("layers.{}", file.extension)), file.bytes).unwrap();
-        }
-        let skeleton = (format.skeleton)(&rig, Some(&atlas)).unwrap();
-        fs::write(folder.join(format!("layers.{}", format.extension)), skeleton).unwrap();
-        case("layers", format, rig.canvas, &described)
+        fs::write(folder.join(format!("{}.json", part.name)), text).unwrap();
+        json!({ "name": part.name, "image": format!("{}.png", part.name), "mesh": format!("{}.json", part.name),
+            "offset": part.offset, "opacity": part.opacity, "blend": format!("{:?}", part.blend).to_lowercase() })
     };
-    RIG_FORMATS.iter().map(write).collect()
+    let described: Vec<Value> = parts.iter().zip(&images).map(|(part, image)| describe(part, image)).collect();
+    RIG_FORMATS.iter().map(|format| write_rig(folder, format, &rig, &images, &described)).collect()
+}
+
+/// A rig's files in a folder, every part on a page of its own.
+fn write_rig(folder: &Path, format: &RigFormat, rig: &Rig<'_>, images: &[Vec<u8>], described: &[Value]) -> Value {
+    let mut atlas = Atlas { pages: Vec::new(), regions: Vec::new() };
+    for part in rig.parts {
+        let alone = Atlas::packed(std::slice::from_ref(part));
+        atlas.regions.push(Region { page: atlas.pages.len(), ..alone.regions[0] });
+        atlas.pages.push(alone.pages[0]);
+    }
+    let named = |extension: &str| format!("{}.{extension}", rig.name);
+    let pages: Vec<String> = (0..atlas.pages.len()).map(|page| named(&format.page_extension(page))).collect();
+    for (name, page) in pages.iter().zip(0..) {
+        let picture = |index: usize| decode::rgba(Cursor::new(&images[index]), &Limits::default(), &());
+        fs::write(folder.join(name), atlas.paint(page, picture).unwrap()).unwrap();
+    }
+    let mut case = case(rig.name, format, rig.canvas, described);
+    let files = (format.atlas)(rig, &atlas, &pages).unwrap();
+    case["atlases"] = files.iter().map(|file| named(&file.extension)).collect();
+    for file in files {
+        fs::write(folder.join(named(&file.extension)), file.bytes).unwrap();
+    }
+    let skeleton = (format.skeleton)(rig, Some(&atlas)).unwrap();
+    fs::write(folder.join(named(format.extension)), skeleton).unwrap();
+    case
 }
 
 /// A second component by hand: one triangle.
@@ -197,7 +225,9 @@ fn consumed_by(script: &str, test: &str) {
     let Some(scripts) = scripts() else { return };
     let mut all = Vec::new();
     let folder = folder(test);
-    for (name, write) in [("single", single as fn(&Path) -> Vec<Value>), ("several", several), ("layers", layers)] {
+    let kinds: [(&str, fn(&Path) -> Vec<Value>); 4] =
+        [("single", single), ("several", several), ("layers", layers), ("blends", blends)];
+    for (name, write) in kinds {
         let own = folder.join(name);
         fs::create_dir(&own).unwrap();
         fs::write(own.join("cases.json"), Value::from(write(&own)).to_string()).unwrap();
@@ -205,7 +235,7 @@ fn consumed_by(script: &str, test: &str) {
     }
     eprintln!("{}", all.concat());
     let counted = all.concat().lines().filter(|line| line.ends_with("equal")).count();
-    assert_eq!(counted, if script == "load.mjs" { 3 } else { 9 });
+    assert_eq!(counted, if script == "load.mjs" { 5 } else { 9 });
 }
 
 #[test]

@@ -6,7 +6,7 @@
 use serde::Serialize;
 
 use super::rig::{Blend, Part, Piece, Rig};
-use super::textures::{self, RigFile, RigFormat};
+use super::rig_format::{self, RigFile, RigFormat};
 use super::{Atlas, Beside, Format, Region, Source};
 use crate::mesh::{Error, Mesh, Result};
 
@@ -141,12 +141,12 @@ struct Texture<'a> {
 }
 
 fn single_skeleton(mesh: &Mesh, source: &Source<'_>) -> Result<Vec<u8>> {
-    textures::with_image(mesh, source, |rig, atlas| skeleton(rig, Some(atlas)))
+    rig_format::with_image(mesh, source, |rig, atlas| skeleton(rig, Some(atlas)))
 }
 
 fn single_textures(mesh: &Mesh, source: &Source<'_>) -> Result<Vec<u8>> {
-    let page = textures::page_of(source);
-    textures::with_image(mesh, source, |rig, atlas| page_file(rig, atlas, 0, &page))
+    let page = rig_format::page_of(source);
+    rig_format::with_image(mesh, source, |rig, atlas| page_file(rig, atlas, 0, &page))
 }
 
 /// From an image's space to the armature's: y down, the origin in the middle of the canvas's bottom edge, as in Spine.

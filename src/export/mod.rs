@@ -19,10 +19,10 @@ mod outline;
 mod pack;
 mod png;
 mod rig;
+mod rig_format;
 mod spine;
 mod style;
 mod svg;
-mod textures;
 mod upright;
 
 #[cfg(test)]
@@ -33,7 +33,7 @@ use crate::mesh::{Mesh, Result};
 
 pub use atlas::{Atlas, Region, png_of};
 pub use rig::{Blend, Part, Rig, centred, names};
-pub use textures::{RIG_FORMATS, RigFile, RigFormat};
+pub use rig_format::{RIG_FORMATS, RigFile, RigFormat};
 
 /// The engine's version as results carry it: equal image, parameters and version give equal bytes.
 pub const ENGINE_VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -4,12 +4,14 @@
 //! on the root bone without weights; `edges` lists the hull and every inner edge, so that the editor, which
 //! triangulates anew what is edited, keeps these triangles. Spine's meshes have no holes: one that is cut is drawn as
 //! a hole by every runtime, and closes when the mesh is edited.
+//!
+//! Runtimes count vertices in 16 bits, and the one for WebGL draws at most 10,920 at once: more is a mesh for no skeleton.
 
 mod atlas;
 
 use super::digits::Text;
 use super::rig::{Blend, Part, Piece, Rig};
-use super::textures::{self, RigFile, RigFormat};
+use super::rig_format::{self, RigFile, RigFormat};
 use super::{Atlas, Beside, Format, Source};
 use crate::mesh::{Error, Mesh, Result};
 
@@ -77,12 +79,12 @@ pub(super) const RIG_38: RigFormat = RigFormat {
 };
 
 fn single_skeleton(mesh: &Mesh, source: &Source<'_>, version: Version) -> Result<Vec<u8>> {
-    textures::with_image(mesh, source, |rig, _| skeleton(rig, version))
+    rig_format::with_image(mesh, source, |rig, _| skeleton(rig, version))
 }
 
 fn single_atlas(mesh: &Mesh, source: &Source<'_>, version: Version) -> Result<Vec<u8>> {
-    let page = textures::page_of(source);
-    textures::with_image(mesh, source, |rig, atlas| Ok(atlas_file(rig, atlas, &[page], version).bytes))
+    let page = rig_format::page_of(source);
+    rig_format::with_image(mesh, source, |rig, atlas| Ok(atlas_file(rig, atlas, &[page], version).bytes))
 }
 
 fn atlas_file(rig: &Rig<'_>, atlas: &Atlas, pages: &[String], version: Version) -> RigFile {

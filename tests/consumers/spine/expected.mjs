@@ -3,7 +3,7 @@
 
 // The slots of all parts, in draw order. A mesh of several components is a slot each.
 export function slots({ canvas: [width, height], parts }) {
-  return parts.flatMap(({ name, mesh, offset: [left, top], opacity = 1 }) =>
+  return parts.flatMap(({ name, mesh, offset: [left, top], opacity = 1, blend = 'normal' }) =>
     mesh.components.map((component, index) => {
       const from = component.first_vertex;
       const vertices = mesh.vertices.slice(from, from + component.vertex_count);
@@ -18,6 +18,7 @@ export function slots({ canvas: [width, height], parts }) {
         triangles: triangles.flat().map((vertex) => vertex - from),
         hull: component.hull_length,
         opacity,
+        blend,
       };
     }),
   );
@@ -40,6 +41,7 @@ export function differences(found, expected, tolerance) {
     // In pixels of the image, from the runtime's coordinates on the page and its own reading of the region.
     if (slot.pixels) same(`${slot.name}: texture coordinates`, slot.pixels, wanted.pixels, tolerance);
     if (slot.hull !== undefined && slot.hull !== wanted.hull) faults.push(`${slot.name}: hull is ${slot.hull}`);
+    if (slot.blend && slot.blend !== wanted.blend) faults.push(`${slot.name}: blend is ${slot.blend}`);
     if (Math.abs(slot.opacity - wanted.opacity) > 0.003) faults.push(`${slot.name}: opacity is ${slot.opacity}`);
   });
   return faults;

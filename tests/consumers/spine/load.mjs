@@ -1,5 +1,5 @@
 // `node load.mjs CASES.json`: loads each skeleton of Spine 4.2 with the official runtime, poses it, moves its root bone,
-// and compares vertices, texture coordinates, triangles, hull and opacity with the meshes.
+// and compares vertices, texture coordinates, triangles, hull, opacity and blend mode with the meshes.
 
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -39,6 +39,7 @@ for (const test of JSON.parse(text(path.basename(file))).filter((test) => test.r
     return {
       name: slot.data.name, world: world[index], moved: moved[index], pixels, triangles: mesh.triangles,
       hull: mesh.hullLength / 2, opacity: slot.color.a,
+      blend: ['normal', 'additive', 'multiply', 'screen'][slot.data.blendMode],
     };
   });
   const faults = differences(found, slots(test), 0.002);
