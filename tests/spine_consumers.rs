@@ -221,12 +221,14 @@ fn add_island(mesh: &mut Mesh, corners: [[f64; 2]; 3]) {
     mesh.components.push(component);
 }
 
+/// Writes the skeletons of one kind into a folder and describes them.
+type Write = fn(&Path) -> Vec<Value>;
+
 fn consumed_by(script: &str, test: &str) {
     let Some(scripts) = scripts() else { return };
     let mut all = Vec::new();
     let folder = folder(test);
-    let kinds: [(&str, fn(&Path) -> Vec<Value>); 4] =
-        [("single", single), ("several", several), ("layers", layers), ("blends", blends)];
+    let kinds: [(&str, Write); 4] = [("single", single), ("several", several), ("layers", layers), ("blends", blends)];
     for (name, write) in kinds {
         let own = folder.join(name);
         fs::create_dir(&own).unwrap();
