@@ -20,6 +20,7 @@ pub mod parameters;
 mod polygon;
 mod refine;
 mod repair;
+pub mod score;
 mod simplify;
 mod triangulate;
 mod triangulation;
