@@ -35,6 +35,11 @@ pub(super) struct Inputs {
 }
 
 impl Input {
+    /// `-` is standard input.
+    pub(super) fn named(path: &Path) -> Self {
+        if path.as_os_str() == "-" { Self::Stdin } else { Self::File(path.to_owned()) }
+    }
+
     /// What a result is named after: the file's name.
     pub(super) fn file_name(&self) -> String {
         match self {
@@ -58,13 +63,11 @@ pub(super) fn find(named: &[PathBuf]) -> anyhow::Result<Inputs> {
     let mut images = Vec::new();
     let mut is_batch = named.len() > 1;
     for path in named {
-        if path.as_os_str() == "-" {
-            images.push(Input::Stdin);
-        } else if path.is_dir() {
+        if path.as_os_str() != "-" && path.is_dir() {
             is_batch = true;
             images.extend(images_in(path)?.into_iter().map(Input::File));
         } else {
-            images.push(Input::File(path.clone()));
+            images.push(Input::named(path));
         }
     }
     if images.is_empty() {

@@ -233,7 +233,7 @@ impl MeshArgs {
 }
 
 /// Goes on where the engine's sentence ends, which knows nothing of options.
-fn how_to_raise_the_limit(error: &anyhow::Error) -> &'static str {
+pub(super) fn how_to_raise_the_limit(error: &anyhow::Error) -> &'static str {
     match error.downcast_ref() {
         Some(Error::ImageTooLarge { what: "file size", .. }) => " with --max-bytes",
         Some(Error::ImageTooLarge { .. }) => " with --max-dimension",

@@ -17,6 +17,7 @@ mod mesh;
 mod output;
 mod rig;
 mod save;
+mod score;
 #[cfg(feature = "serve")]
 mod serve;
 #[cfg(feature = "serve")]
@@ -58,6 +59,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Mesh(mesh::MeshArgs),
+    Score(score::ScoreArgs),
     #[cfg(feature = "serve")]
     Serve(serve::ServeArgs),
     #[cfg(feature = "serve")]
@@ -78,6 +80,7 @@ struct Usage(String);
 pub(crate) fn run() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Mesh(args) => mesh::run(&args),
+        Command::Score(args) => score::run(&args),
         #[cfg(feature = "serve")]
         Command::Serve(args) => serve::run(&args),
         #[cfg(feature = "serve")]

@@ -341,7 +341,9 @@ mod tests {
             score(&plane, 10, vertices, triangles).unwrap_err().to_string()
         };
         assert!(text(&square, &[]).contains("no triangles"));
-        assert!(text(&square, &[[0, 1, 2], [0, 1, 4]]).contains("triangle 1 names the vertices [0, 1, 4], but there are 4"));
+        assert!(
+            text(&square, &[[0, 1, 2], [0, 1, 4]]).contains("triangle 1 names the vertices [0, 1, 4], but there are 4")
+        );
         assert!(text(&[], &[[0, 1, u32::MAX]]).contains("but there are 0"));
         for wrong in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1.1e9] {
             let vertices = [[0.0, 0.0], [4.0, 0.0], [0.0, wrong]];
