@@ -1,0 +1,127 @@
+"""The measure is measured: `python3 -m unittest discover tests/quality`. Needs what compare.py needs."""
+import unittest
+from pathlib import Path
+
+import numpy as np
+import shapely
+
+import alternatives
+import compare
+import outlines
+import raster
+import sprites
+
+BUDGETS = compare.BUDGETS
+
+
+def sprite(mask):
+    return sprites.Sprite(Path("drawn.png"), np.asarray(mask, bool))
+
+
+def random_masks(count=40):
+    random = np.random.default_rng(7)
+    for _ in range(count):
+        shape = random.integers(1, 40, 2)
+        coarse = random.random((shape + 3) // 4) < random.choice([0.2, 0.5, 0.8])
+        mask = np.kron(coarse, np.ones((4, 4), bool))[: shape[0], : shape[1]] & (random.random(shape) < 0.95)
+        if mask.any():
+            yield mask
+
+
+class Rasters(unittest.TestCase):
+    def test_a_traced_outline_is_filled_with_the_mask_and_its_holes(self):
+        for mask in random_masks():
+            filled = raster.fill_rings(outlines.rings(mask), mask.shape)
+            holes = sprites.cv2.connectedComponents((~np.pad(mask, 1)).astype(np.uint8), connectivity=4)[1]
+            outside = holes[1:-1, 1:-1] == holes[0, 0]
+            self.assertTrue((filled[mask]).all())
+            # An island in another's hole flips it; elsewhere what is filled is not outside.
+            self.assertFalse((filled & outside & ~mask).any())
+
+    def test_triangles_hold_the_centres_that_exact_signs_say(self):
+        random = np.random.default_rng(3)
+        centres = np.stack(np.meshgrid(np.arange(30) + 0.5, np.arange(20) + 0.5), axis=-1)
+        for _ in range(50):
+            corners = random.uniform(-5, 35, (3, 2))
+            sides = [side(corners[i], corners[(i + 1) % 3], centres) for i in range(3)]
+            inside = np.all([s > 0 for s in sides], axis=0) | np.all([s < 0 for s in sides], axis=0)
+            np.testing.assert_array_equal(raster.fill_triangles(corners, [[0, 1, 2]], (20, 30)), inside)
+            np.testing.assert_array_equal(raster.fill_rings([corners], (20, 30)), inside)
+
+    def test_scores_are_those_counted_by_hand(self):
+        drawn = sprite([[1, 1, 0, 0, 1], [1, 1, 0, 0, 0]])
+        covered = np.array([[0, 1, 1, 0, 0], [0, 1, 1, 0, 0]], bool)
+        fit = raster.fit(drawn, covered)
+        self.assertEqual((fit["lost_px"], fit["coverage"], fit["iou"]), (3, 2 / 5, 2 / 7))
+
+    def test_an_island_is_lost_when_less_than_half_of_it_is_covered(self):
+        mask = np.zeros((8, 20), bool)
+        mask[2:6, 1:5] = mask[2:6, 10:14] = mask[0, 19] = True
+        covered = np.zeros_like(mask)
+        covered[2:6, 1:5] = covered[2:6, 10:11] = True
+        fit = raster.fit(sprite(mask), covered)
+        self.assertEqual((fit["islands"], fit["islands_lost"]), (2, 1))
+
+
+class Alternatives(unittest.TestCase):
+    def expect_cover(self, make, mask):
+        drawn = sprite(mask)
+        for setting, rings in make(drawn):
+            lost = raster.fit(drawn, raster.fill_rings(rings, mask.shape))["lost_px"]
+            self.assertEqual(lost, 0, f"{make.__name__}, {setting}:\n{mask.astype(int)}")
+
+    def test_hulls_cover_any_mask(self):
+        for mask in random_masks():
+            self.expect_cover(alternatives.reduced_hull, mask)
+
+    def test_outward_douglas_peucker_covers_shapes(self):
+        # Of noise it may leave out a pixel, where edges that are pushed out cross; `choose` then takes another tolerance.
+        y, x = np.mgrid[:60, :80]
+        disc = (x - 40) ** 2 + (y - 30) ** 2 <= 28**2
+        for mask in (disc, disc & (np.abs(x - 40) > 4), (x + y) % 40 < 25, disc & ~((x > 30) & (y > 20))):
+            self.expect_cover(alternatives.outward_douglas_peucker, mask)
+
+    def test_bridges_join_all_islands(self):
+        for mask in random_masks():
+            self.assertEqual(len(outlines.rings(outlines.bridged(sprite(mask)))), 1)
+
+    def test_a_hull_is_dropped_edge_by_edge_until_sides_are_parallel(self):
+        y, x = np.mgrid[:60, :60]
+        disc = sprite((x - 29.5) ** 2 + (y - 29.5) ** 2 <= 28**2)
+        counts = [len(rings[0]) for _, rings in alternatives.reduced_hull(disc)]
+        self.assertEqual(counts, list(range(counts[0], 3, -1)))
+        areas = [shapely.Polygon(rings[0]).area for _, rings in alternatives.reduced_hull(disc)]
+        self.assertTrue((np.diff(areas) > -1e-9).all(), areas)
+
+    def test_growth_keeps_islands_apart_and_within_the_image(self):
+        mask = np.zeros((40, 80), bool)
+        mask[5:35, 5:30] = mask[5:35, 50:75] = True
+        for _, rings in alternatives.grown_as_in_godot(sprite(mask)):
+            self.assertEqual([len(ring) >= 4 for ring in rings], [True, True])
+            corners = np.concatenate(rings)
+            self.assertTrue((corners >= 0).all() and (corners <= (80, 40)).all())
+
+
+class Choices(unittest.TestCase):
+    def test_the_budget_comes_first_then_coverage_then_fit(self):
+        def c(vertices, lost_px, iou):
+            return {"vertices": vertices, "lost_px": lost_px, "iou": iou}
+        self.assertEqual(compare.choose([c(9, 0, 0.9), c(8, 5, 0.5)], 8), c(8, 5, 0.5))
+        self.assertEqual(compare.choose([c(8, 5, 0.9), c(8, 0, 0.5)], 8), c(8, 0, 0.5))
+        self.assertEqual(compare.choose([c(6, 0, 0.4), c(8, 0, 0.5)], 8), c(8, 0, 0.5))
+        self.assertEqual(compare.choose([c(20, 0, 0.9), c(12, 0, 0.5)], 8), c(12, 0, 0.5))
+        self.assertIsNone(compare.choose([], 8))
+
+    def test_a_missing_mesh_counts_nothing(self):
+        drawn = sprite(np.ones((5, 5)))
+        meshes = {("some", drawn.name, budget): None for budget in BUDGETS}
+        row = compare.summarise([drawn], meshes)[0]
+        self.assertEqual((row["iou"], row["coverage"], row["lost_px"], row["without_mesh"]), (0, 0, 25, 1))
+
+
+def side(a, b, p):
+    return (b[0] - a[0]) * (p[..., 1] - a[1]) - (b[1] - a[1]) * (p[..., 0] - a[0])
+
+
+if __name__ == "__main__":
+    unittest.main()
