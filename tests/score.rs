@@ -240,7 +240,7 @@ fn an_image_may_come_by_standard_input() {
     let image = fs::read(corpus(HEART)).unwrap();
     let output = spinelift(["score".as_ref(), "-".as_ref(), mesh.as_os_str()], &image);
     assert_eq!(expect_status(&output, 0), "");
-    assert!(String::from_utf8(output.stdout).unwrap().contains("mesh pixels             256\n"));
+    assert!(String::from_utf8(output.stdout).unwrap().contains("mesh pixels             240\n"));
 }
 
 #[test]
