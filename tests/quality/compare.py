@@ -3,12 +3,13 @@
 
     pip install numpy scipy shapely opencv-python-headless pillow
     cargo build --release
-    python3 tests/quality/compare.py --spinelift target/release/spinelift testdata/corpus --markdown table.md
+    python3 tests/quality/compare.py --spinelift target/release/spinelift testdata/corpus \\
+        --markdown docs/quality.md --pictures docs/images
 
-Without --spinelift only the alternatives are measured. --reference SCRIPT adds a program that is called as
+--markdown writes the tables with date and command into a file, between its marks where it has them. Without --spinelift only the alternatives are measured. --reference SCRIPT adds a program that is called as
 `SCRIPT IMAGE... --set NAME=VALUE` and prints a JSON line an image with `outline`, `vertices`, `triangles` and
-`boundary_edges`, positions naming pixels by their index. --json keeps every number, --pictures FOLDER draws panels of six
-sprites with each method's outline at 16 vertices. docs/quality.md defines what is measured.
+`boundary_edges`, positions naming pixels by their index. --json keeps every number, --pictures draws panels of six sprites
+with each method's outline at 16 vertices. docs/quality.md defines what is measured.
 
 The files: `sprites.py` reads a corpus, `outlines.py` traces it, `alternatives.py` has the other methods, `programs.py`
 calls SpineLift and the reference, `raster.py` scores all alike, `panels.py` draws.
@@ -19,6 +20,10 @@ import json
 import shlex
 import sys
 from pathlib import Path
+
+import cv2
+import numpy
+import shapely
 
 import alternatives
 import panels
@@ -43,6 +48,7 @@ ALTERNATIVES = {
     "growth as in Godot": alternatives.grown_as_in_godot,
 }
 ORIGINAL = "the original"
+MARKS = ("<!-- tables: begin -->\n", "<!-- tables: end -->\n")
 
 CATEGORIES = {
     "single island, no hole": lambda sprite: sprite.is_single,
@@ -155,6 +161,24 @@ def markdown(rows):
     return "\n".join(lines[1:]) + "\n"
 
 
+def command_line(args):
+    """How to do it again; of programs only the name, as they lie elsewhere elsewhere."""
+    words = ["python3", "tests/quality/compare.py", *args.corpus]
+    words += ["--spinelift", "target/release/" + Path(args.spinelift).name] if args.spinelift else []
+    words += ["--reference", Path(args.reference).name] if args.reference else []
+    return shlex.join(words)
+
+
+def write_tables(path, text):
+    """Between the marks of a document; a file without them is written anew."""
+    document = path.read_text() if path.exists() else ""
+    begin, end = MARKS
+    if begin in document and end in document:
+        before, rest = document.split(begin, 1)
+        text = before + begin + text + end + rest.split(end, 1)[1]
+    path.write_text(text)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpus", nargs="+", help="folders of images")
@@ -167,17 +191,18 @@ def main():
     corpus = sprites.read(args.corpus, THRESHOLD)
     meshes = measure(args, corpus)
     rows = summarise(corpus, meshes)
+    date = datetime.date.today().isoformat()
     if args.json:
-        command = shlex.join(["python3", "tests/quality/compare.py", *sys.argv[1:]])
         images = [{"image": name, "method": method, "budget": budget}
                   | {key: value for key, value in (mesh or {}).items() if key != "rings"}
                   for (method, name, budget), mesh in meshes.items()]
-        report = {"date": datetime.date.today().isoformat(), "command": command, "summary": rows, "images": images}
+        report = {"date": date, "command": command_line(args), "summary": rows, "images": images}
         args.json.write_text(json.dumps(report, indent=1) + "\n")
     if args.pictures:
         panels.draw(corpus, meshes, args.pictures)
-    text = markdown(rows)
-    args.markdown.write_text(text) if args.markdown else print(text)
+    tools = f"OpenCV {cv2.__version__}, Shapely {shapely.__version__}, NumPy {numpy.__version__}"
+    text = f"{date}, {tools}:\n\n```sh\n{command_line(args)}\n```\n\n{markdown(rows)}"
+    write_tables(args.markdown, text) if args.markdown else print(text)
 
 
 if __name__ == "__main__":

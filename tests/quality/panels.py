@@ -8,7 +8,7 @@ BUDGET = 16
 # One fact each: limbs, a concave shape, thin spokes, a hole, several islands, soft edges.
 TELLING = ("limbs-octopus-512.png", "concave-snake-1024.png", "thin-spider-legs-512.png", "hole-ring-512.png",
            "islands-raincloud-512.png", "limb-hand-512.png")
-SIDE, GAP, CAPTION = 220, 8, 44
+SIDE, GAP, CAPTION, COLUMNS = 220, 8, 44, 4
 BACKGROUND, CHECK, INK, OUTLINE, LOSS = (250, 250, 250), (226, 226, 230), (30, 30, 30), (220, 20, 90), (200, 90, 0)
 LARGEST_BYTES = 150_000
 
@@ -20,10 +20,11 @@ def draw(corpus, meshes, folder):
     for sprite in corpus:
         if sprite.name in TELLING:
             tiles = [tile(sprite, method, meshes[method, sprite.name, BUDGET]) for method in methods]
-            width = len(tiles) * (SIDE + GAP) + GAP
-            sheet = Image.new("RGB", (width, tiles[0].height + 2 * GAP), (255, 255, 255))
+            columns, rows = min(len(tiles), COLUMNS), -(-len(tiles) // COLUMNS)
+            right, down = SIDE + GAP, SIDE + CAPTION + GAP
+            sheet = Image.new("RGB", (columns * right + GAP, rows * down + GAP), (255, 255, 255))
             for i, picture in enumerate(tiles):
-                sheet.paste(picture, (GAP + i * (SIDE + GAP), GAP))
+                sheet.paste(picture, (GAP + i % COLUMNS * right, GAP + i // COLUMNS * down))
             save(sheet, folder / f"quality-{sprite.path.stem}.png")
 
 

@@ -1,4 +1,6 @@
 """The measure is measured: `python3 -m unittest discover tests/quality`. Needs what compare.py needs."""
+import json
+import tempfile
 import unittest
 from pathlib import Path
 
@@ -53,6 +55,21 @@ class Rasters(unittest.TestCase):
         covered = np.array([[0, 1, 1, 0, 0], [0, 1, 1, 0, 0]], bool)
         fit = raster.fit(drawn, covered)
         self.assertEqual((fit["lost_px"], fit["coverage"], fit["iou"]), (3, 2 / 5, 2 / 7))
+
+    def test_scores_are_those_recorded_for_spinelift_score(self):
+        folder = Path(__file__).parents[2] / "testdata"
+        recordings = sorted((folder / "score").glob("*.json"))
+        self.assertEqual(len(recordings), 8)
+        for path in recordings:
+            mesh = json.loads(path.read_text())
+            alpha = sprites.alpha_plane(folder / "corpus" / mesh["image"])
+            drawn = sprite(alpha >= mesh["threshold"])
+            vertices = np.array(mesh["vertices"], float) + (0.5 if mesh["origin"] == "center" else 0)
+            covered = raster.fill_triangles(vertices, mesh["triangles"], alpha.shape)
+            fit, recorded = raster.fit(drawn, covered), mesh["scores"]
+            self.assertEqual((int(covered.sum()), fit["lost_px"]), (recorded["mesh_px"], recorded["lost_px"]), path.name)
+            self.assertAlmostEqual(fit["iou"], recorded["iou"], 6)
+            self.assertAlmostEqual(fit["coverage"], recorded["coverage"], 6)
 
     def test_an_island_is_lost_when_less_than_half_of_it_is_covered(self):
         mask = np.zeros((8, 20), bool)
@@ -117,6 +134,16 @@ class Choices(unittest.TestCase):
         meshes = {("some", drawn.name, budget): None for budget in BUDGETS}
         row = compare.summarise([drawn], meshes)[0]
         self.assertEqual((row["iou"], row["coverage"], row["lost_px"], row["without_mesh"]), (0, 0, 25, 1))
+
+
+class Documents(unittest.TestCase):
+    def test_tables_replace_what_is_between_the_marks(self):
+        begin, end = compare.MARKS
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "quality.md"
+            path.write_text(f"head\n{begin}old\n{end}tail\n")
+            compare.write_tables(path, "new\n")
+            self.assertEqual(path.read_text(), f"head\n{begin}new\n{end}tail\n")
 
 
 def side(a, b, p):
