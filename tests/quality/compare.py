@@ -6,10 +6,11 @@
     python3 tests/quality/compare.py --spinelift target/release/spinelift testdata/corpus \\
         --markdown docs/quality.md --pictures docs/images
 
---markdown writes the tables with date and command into a file, between its marks where it has them. Without --spinelift only the alternatives are measured. --reference SCRIPT adds a program that is called as
-`SCRIPT IMAGE... --set NAME=VALUE` and prints a JSON line an image with `outline`, `vertices`, `triangles` and
-`boundary_edges`, positions naming pixels by their index. --json keeps every number, --pictures draws panels of six sprites
-with each method's outline at 16 vertices. docs/quality.md defines what is measured.
+--markdown writes the tables with date and command into a file, between its marks where it has them. --pictures draws panels
+of six sprites with each method's outline at 16 vertices. --json keeps every number. Without --spinelift only the
+alternatives are measured. --reference SCRIPT adds a program that is called as `SCRIPT IMAGE... --set NAME=VALUE` and prints
+a JSON line an image with `outline`, `vertices`, `triangles` and `boundary_edges`, positions naming pixels by their index.
+docs/quality.md defines what is measured.
 
 The files: `sprites.py` reads a corpus, `outlines.py` traces it, `alternatives.py` has the other methods, `programs.py`
 calls SpineLift and the reference, `raster.py` scores all alike, `panels.py` draws.
@@ -162,7 +163,7 @@ def markdown(rows):
 
 
 def command_line(args):
-    """How to do it again; of programs only the name, as they lie elsewhere elsewhere."""
+    """How to do it again. Of programs only the name: they lie elsewhere on every machine."""
     words = ["python3", "tests/quality/compare.py", *args.corpus]
     words += ["--spinelift", "target/release/" + Path(args.spinelift).name] if args.spinelift else []
     words += ["--reference", Path(args.reference).name] if args.reference else []
@@ -189,7 +190,10 @@ def main():
     parser.add_argument("--pictures", type=Path, metavar="FOLDER")
     args = parser.parse_args()
     corpus = sprites.read(args.corpus, THRESHOLD)
-    meshes = measure(args, corpus)
+    try:
+        meshes = measure(args, corpus)
+    except programs.Refused as error:
+        sys.exit(f"compare.py: {error}")
     rows = summarise(corpus, meshes)
     date = datetime.date.today().isoformat()
     if args.json:

@@ -14,8 +14,11 @@ REFERENCE_SETTINGS = [{"detail_factor": detail} for detail in (0.05, 0.045, 0.04
 REFERENCE_SETTINGS += [{"detail_factor": 0.01, "concave_factor": smooth} for smooth in (5, 10, 20, 35, 60, 100)]
 
 
-class NotCovering(Exception):
-    """The command does not know `outline = cover`."""
+USAGE = 2  # what the command exits with when it refuses its arguments
+
+
+class Refused(Exception):
+    """The command does not know `outline = cover`, or a parameter of it."""
 
 
 def assignments(parameters):
@@ -26,16 +29,19 @@ def spinelift(command, sprites, parameters):
     """Meshes by image name: boundary vertices and the mask of covered pixels. What failed is left out."""
     with tempfile.TemporaryDirectory() as folder:
         images = [str(sprite.path) for sprite in sprites]
-        subprocess.run([command, "mesh", *images, "-q", "-o", folder + "/", "--format", "json", *assignments(parameters)],
-                       check=False)
+        arguments = [command, "mesh", *images, "-q", "-o", folder + "/", "--format", "json", *assignments(parameters)]
+        if subprocess.run(arguments).returncode == USAGE:
+            raise Refused(f"{command} does not take {parameters}; build a newer one")
         made = {}
         for sprite in sprites:
-            result = Path(folder) / (sprite.path.stem + ".json")
-            if not result.exists():
+            # The whole name where two images differ in the ending alone.
+            names = (sprite.path.stem + ".json", sprite.name + ".json")
+            result = next((Path(folder) / name for name in names if (Path(folder) / name).exists()), None)
+            if result is None:
                 continue
             mesh = json.loads(result.read_text())
             if mesh["metadata"]["parameters"].get("outline") != parameters["outline"]:
-                raise NotCovering(f"{command} does not know outline = {parameters['outline']}; build a newer one")
+                raise Refused(f"{command} does not know outline = {parameters['outline']}; build a newer one")
             covered = raster.fill_triangles(mesh["vertices"], mesh["triangles"], sprite.opaque.shape)
             made[sprite.name] = {"vertices": len(set(mesh["boundary_edges"])), "covered": covered,
                                  "rings": boundary(mesh["vertices"], mesh["boundary_edges"])}

@@ -49,10 +49,10 @@ class Sprite:
 
 def alpha_plane(path):
     """8 bits of alpha a pixel; 255 everywhere in an image without transparency."""
-    image = Image.open(path)
-    if "A" not in image.getbands() and "transparency" not in image.info:
-        return np.full((image.height, image.width), 255, np.uint8)
-    return np.asarray(image.convert("RGBA"))[:, :, 3]
+    with Image.open(path) as image:
+        if "A" not in image.getbands() and "transparency" not in image.info:
+            return np.full((image.height, image.width), 255, np.uint8)
+        return np.asarray(image.convert("RGBA"))[:, :, 3]
 
 
 def read(folders, threshold):

@@ -1,5 +1,6 @@
 """The measure is measured: `python3 -m unittest discover tests/quality`. Needs what compare.py needs."""
 import json
+import sys
 import tempfile
 import unittest
 from pathlib import Path
@@ -10,6 +11,7 @@ import shapely
 import alternatives
 import compare
 import outlines
+import programs
 import raster
 import sprites
 
@@ -134,6 +136,49 @@ class Choices(unittest.TestCase):
         meshes = {("some", drawn.name, budget): None for budget in BUDGETS}
         row = compare.summarise([drawn], meshes)[0]
         self.assertEqual((row["iou"], row["coverage"], row["lost_px"], row["without_mesh"]), (0, 0, 25, 1))
+
+
+# Stands in for the command: meshes each image by its rectangle, but for one that fails.
+STAND_IN = """#!{python}
+import json, pathlib, sys
+images = [a for a in sys.argv[2:] if a.endswith(".png")]
+folder = pathlib.Path(sys.argv[sys.argv.index("-o") + 1])
+parameters = dict(a.split("=") for a in sys.argv if "=" in a and not a.startswith("-"))
+if {knows_cover!r} == "refuses":
+    sys.exit(2)
+if {knows_cover!r} != "yes":
+    del parameters["outline"]
+for image in images[1:]:
+    mesh = dict(vertices=[[0, 0], [16, 0], [16, 16], [0, 16], [8, 8]], boundary_edges=[0, 1, 1, 2, 2, 3, 0, 3],
+                triangles=[[0, 1, 4], [1, 2, 4], [2, 3, 4], [3, 0, 4]], metadata=dict(parameters=parameters))
+    (folder / (pathlib.Path(image).stem + ".json")).write_text(json.dumps(mesh))
+"""
+
+
+class Programs(unittest.TestCase):
+    def run_stand_in(self, knows_cover):
+        corpus = [s for s in sprites.read([Path(__file__).parents[2] / "testdata/corpus"], 10) if "tiny" in s.name]
+        with tempfile.TemporaryDirectory() as folder:
+            command = Path(folder) / "spinelift"
+            command.write_text(STAND_IN.replace("{python}", sys.executable)
+                               .replace("{knows_cover!r}", repr(knows_cover)))
+            command.chmod(0o755)
+            found = []
+            compare.measure_spinelift(str(command), compare.COVER, corpus, lambda *row: found.append(row))
+            return found
+
+    def test_meshes_of_the_command_are_scored_and_missing_ones_are_none(self):
+        found = self.run_stand_in("yes")
+        self.assertEqual([(s.name, budget) for s, budget, _ in found[:3]],
+                         [("tiny-heart-16.png", 8), ("tiny-star-12.png", 8), ("tiny-heart-16.png", 16)])
+        self.assertIsNone(found[0][2])
+        self.assertEqual((found[1][2]["vertices"], found[1][2]["coverage"]), (4, 1.0))
+
+    def test_a_command_that_does_not_cover_is_refused(self):
+        with self.assertRaisesRegex(programs.Refused, "does not know outline = cover"):
+            self.run_stand_in("no")
+        with self.assertRaisesRegex(programs.Refused, "does not take"):
+            self.run_stand_in("refuses")
 
 
 class Documents(unittest.TestCase):
