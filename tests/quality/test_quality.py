@@ -127,6 +127,7 @@ class Choices(unittest.TestCase):
             return {"vertices": vertices, "lost_px": lost_px, "iou": iou}
         self.assertEqual(compare.choose([c(9, 0, 0.9), c(8, 5, 0.5)], 8), c(8, 5, 0.5))
         self.assertEqual(compare.choose([c(8, 5, 0.9), c(8, 0, 0.5)], 8), c(8, 0, 0.5))
+        self.assertEqual(compare.choose([c(8, 5, 0.9), c(8, 0, 0.5)], 8, meant_to_cover=False), c(8, 5, 0.9))
         self.assertEqual(compare.choose([c(6, 0, 0.4), c(8, 0, 0.5)], 8), c(8, 0, 0.5))
         self.assertEqual(compare.choose([c(20, 0, 0.9), c(12, 0, 0.5)], 8), c(12, 0, 0.5))
         self.assertIsNone(compare.choose([], 8))
