@@ -416,12 +416,10 @@ fn help_names_every_parameter_format_and_exit_status() {
     expect_status(&output, 0);
     let text = String::from_utf8(output.stdout).unwrap();
     for row in &PARAMETERS {
-        let range = format!("{} to {}", row.min, row.max);
-        let line = text.lines().find(|line| line.trim_start().starts_with(row.name)).unwrap();
-        assert!(
-            line.contains(&range) && line.contains(&row.default.to_string()) && text.contains(row.effect),
-            "{line}"
-        );
+        let start = format!("  {} ", row.name);
+        let line = text.lines().find(|line| line.starts_with(&start)).unwrap();
+        let (range, default) = (row.range(), row.default_value());
+        assert!(line.contains(&range) && line.contains(&default) && text.contains(row.effect), "{line}");
     }
     assert!(FORMATS.iter().all(|format| text.contains(format.about)));
     assert!(["Exit status:", "Examples:", "--timings", "sha256_ms"].iter().all(|part| text.contains(part)));

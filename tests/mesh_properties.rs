@@ -59,6 +59,7 @@ fn parameters() -> impl Strategy<Value = MeshParameters> {
             min_contour_area: contour,
             density_scaling_factor: scaling,
             min_triangle_area: area,
+            ..MeshParameters::default()
         })
 }
 

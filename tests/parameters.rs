@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
-use spinelift::mesh::parameters::{Kind, PARAMETERS};
+use spinelift::mesh::parameters::{Islands, Kind, OutlineMode, PARAMETERS};
 use spinelift::mesh::{Error, MeshParameters};
 
 /// JSON text; what pydantic 2.14.3 makes of it in a field `int` from 0 to 255 and in a field `float` from 0 to 100,
@@ -144,7 +144,7 @@ fn defaults_are_the_specifications() {
 
 #[test]
 fn bounds_are_inclusive_and_nothing_beyond_passes() {
-    for row in &PARAMETERS {
+    for row in PARAMETERS.iter().filter(|row| !matches!(row.kind, Kind::Choice(_))) {
         let step = if row.kind == Kind::Whole { 1.0 } else { row.max * 1e-9 };
         assert!(read_one(row.name, json!(row.min)).is_some(), "{} at its minimum", row.name);
         assert!(read_one(row.name, json!(row.max)).is_some(), "{} at its maximum", row.name);
@@ -152,6 +152,46 @@ fn bounds_are_inclusive_and_nothing_beyond_passes() {
         assert!(read_one(row.name, json!(row.min - step)).is_none(), "{} under its minimum", row.name);
         assert!(read_one(row.name, json!(row.max + step)).is_none(), "{} over its maximum", row.name);
     }
+}
+
+#[test]
+fn words_are_those_of_the_table() {
+    for row in &PARAMETERS {
+        let Kind::Choice(words) = row.kind else { continue };
+        for word in words {
+            assert!(read_one(row.name, json!(word)).is_some(), "{} {word}", row.name);
+            assert!(read_one(row.name, json!(format!(" {word} "))).is_some(), "{} {word}", row.name);
+        }
+        for wrong in [json!("nonsense"), json!(""), json!(0), json!(true), json!([words[0]])] {
+            assert!(read_one(row.name, wrong.clone()).is_none(), "{} {wrong}", row.name);
+        }
+        let Err(error) = MeshParameters::from_json(&json!({ row.name: "nonsense" })) else { panic!("accepted") };
+        assert!(error.to_string().contains(&format!("must be one of {}", words.join(", "))), "{error}");
+    }
+}
+
+#[test]
+fn specks_may_be_kept_where_the_outline_covers() {
+    let read = |given: Value| MeshParameters::from_json(&given).map(|(parameters, _)| parameters.min_contour_area);
+    assert_eq!(read(json!({ "outline": "cover", "min_contour_area": 0 })).unwrap(), 0.0);
+    assert_eq!(read(json!({ "preset": "sprite", "min_contour_area": 0.5 })).unwrap(), 0.5);
+    for refused in [
+        json!({ "min_contour_area": 0 }),
+        json!({ "outline": "cover", "min_contour_area": -1 }),
+        json!({ "preset": "sprite", "outline": "trace", "min_contour_area": 0 }),
+    ] {
+        assert!(read(refused.clone()).is_err(), "{refused}");
+    }
+}
+
+#[test]
+fn what_is_given_beside_a_preset_wins() {
+    let read = |given: Value| MeshParameters::from_json(&given).unwrap().0;
+    let sprite = read(json!({ "preset": "sprite" }));
+    assert_eq!((sprite.outline, sprite.islands, sprite.max_vertices), (OutlineMode::Cover, Islands::Bridge, 16));
+    let larger = read(json!({ "preset": "sprite", "max_vertices": 40, "islands": "all" }));
+    assert_eq!((larger.islands, larger.max_vertices), (Islands::All, 40));
+    assert_eq!(read(json!({ "preset": "none" })), MeshParameters::default());
 }
 
 #[test]
@@ -251,11 +291,15 @@ fn check_finds_what_a_literal_got_wrong() {
 #[test]
 fn field_docs_name_the_range_and_default_of_the_table() {
     let source = include_str!("../src/mesh/parameters.rs");
-    for row in &PARAMETERS {
+    // A preset is no field: it is what the other fields are when they are not given.
+    for row in PARAMETERS.iter().filter(|row| row.name != "preset") {
         let field = source.find(&format!("pub {}:", row.name)).unwrap();
         let doc = &source[..field];
         let doc = &doc[doc.rfind("\n    pub ").or(doc.rfind("pub struct")).unwrap()..];
-        let promise = format!("Range {} to {}, default {}.", row.min, row.max, row.default);
+        let promise = match row.kind {
+            Kind::Choice(_) => format!("Default {}.", row.default_value()),
+            _ => format!("Range {}, default {}.", row.range(), row.default_value()),
+        };
         assert!(doc.contains(&promise), "{} lacks {promise:?}", row.name);
     }
 }

@@ -98,7 +98,7 @@ fn commands_of_the_readme_print_what_it_shows() {
 fn parameter_tables_agree_with_the_code() {
     let (readme, mesh) = (read("README.md"), read("docs/mesh.md"));
     for row in &PARAMETERS {
-        let values = format!("{} to {} | {} |{} |", row.min, row.max, row.default, prefix_space(row.unit));
+        let values = format!("{} | {} |{} |", row.range(), row.default_value(), prefix_space(row.unit));
         for (text, name) in [(&readme, format!("`{}`", row.name)), (&mesh, format!("[`{0}`](#{0})", row.name))] {
             let expected = format!("| {name} | {values}");
             assert!(text.lines().any(|line| line.starts_with(&expected)), "no row begins with {expected}");

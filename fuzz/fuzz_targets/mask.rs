@@ -6,6 +6,7 @@ use libfuzzer_sys::{
     fuzz_target,
 };
 use spinelift::export::{FORMATS, Source};
+use spinelift::mesh::parameters::{Effort, Holes, Islands, OutlineMode, Symmetry};
 use spinelift::mesh::{AlphaPlane, Error, MeshLimits, MeshParameters, build};
 
 /// Largest side of a plane, px: the fuzzer explores many small shapes rather than few large ones.
@@ -30,6 +31,16 @@ fn parameters(u: &mut Unstructured<'_>) -> Result<MeshParameters> {
         min_contour_area: 1.0 + 999.0 * share(u)?.powi(3),
         density_scaling_factor: 100.0 + 9900.0 * share(u)?.powi(2),
         min_triangle_area: 0.1 + 99.9 * share(u)?.powi(3),
+        outline: *u.choose(&[OutlineMode::Trace, OutlineMode::Cover])?,
+        padding: *u.choose(&[0.0, 0.0, 1.0, 2.5, 64.0])?,
+        max_vertices: u.int_in_range(0..=60)?,
+        effort: *u.choose(&[Effort::Fast, Effort::Fast, Effort::Fast, Effort::Best])?,
+        islands: *u.choose(&[Islands::Largest, Islands::All, Islands::Bridge])?,
+        holes: *u.choose(&[Holes::Fill, Holes::Cut])?,
+        min_angle: *u.choose(&[0.0, 0.0, 20.0, 30.0])?,
+        min_edge_length: *u.choose(&[0.0, 0.0, 1.5, 6.0])?,
+        max_triangle_area: *u.choose(&[0.0, 0.0, 2.0, 100.0])?,
+        symmetry: *u.choose(&[Symmetry::None, Symmetry::Auto, Symmetry::X])?,
     })
 }
 

@@ -45,8 +45,7 @@ fn formats() -> String {
 fn parameters() -> String {
     let mut text = String::from("Parameters (name, range, default, unit; then the effect):\n");
     for row in &PARAMETERS {
-        let range = format!("{} to {}", row.min, row.max);
-        let line = format!("  {:<24} {range:<13} {:<5} {}", row.name, row.default, row.unit);
+        let line = format!("  {:<24} {:<13} {:<5} {}", row.name, row.range(), row.default_value(), row.unit);
         let _ = writeln!(text, "{}\n      {}", line.trim_end(), row.effect);
     }
     text

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::digits::Text;
 use super::{ENGINE_VERSION, Format, Source};
-use crate::mesh::{Component, Error, Mesh, MeshParameters, Result};
+use crate::mesh::{Component, Error, Mesh, MeshParameters, Result, Scores};
 
 pub(super) const FORMAT: Format = Format {
     name: "json",
@@ -37,6 +37,9 @@ struct Bounds {
 struct Part {
     first_vertex: u32,
     hull_length: u32,
+    /// Left out where the component has no holes, as in the reference.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rim_length: Option<u32>,
     vertex_count: u32,
     first_triangle: u32,
     triangle_count: u32,
@@ -50,6 +53,8 @@ struct Metadata<'a> {
     triangle_count: usize,
     parameters: &'a MeshParameters,
     warnings: Vec<&'a String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scores: Option<Scores>,
     engine_version: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     source_sha256: Option<&'a str>,
@@ -67,6 +72,7 @@ impl<'a> Rest<'a> {
                 triangle_count: mesh.triangles.len(),
                 parameters: &mesh.parameters,
                 warnings: mesh.warnings.iter().chain(source.warnings).collect(),
+                scores: mesh.scores,
                 engine_version: ENGINE_VERSION,
                 source_sha256: source.sha256,
             },
@@ -76,8 +82,10 @@ impl<'a> Rest<'a> {
 
 impl From<&Component> for Part {
     fn from(component: &Component) -> Self {
-        let &Component { first_vertex, hull_length, vertex_count, first_triangle, triangle_count } = component;
-        Self { first_vertex, hull_length, vertex_count, first_triangle, triangle_count }
+        let &Component { first_vertex, hull_length, rim_length, vertex_count, first_triangle, triangle_count } =
+            component;
+        let rim_length = (rim_length > hull_length).then_some(rim_length);
+        Self { first_vertex, hull_length, rim_length, vertex_count, first_triangle, triangle_count }
     }
 }
 

@@ -17,13 +17,20 @@ pub(super) fn mesh() -> Mesh {
         components: vec![Component {
             first_vertex: 0,
             hull_length: 4,
+            rim_length: 4,
             vertex_count: 5,
             first_triangle: 0,
             triangle_count: 4,
         }],
-        outline: Outline { contour_points: 4, epsilon_px: 0.75, points: vec![[4, 1], [4, 9], [12, 9], [12, 1]] },
+        outline: Outline {
+            contour_points: 4,
+            epsilon_px: 0.75,
+            points: vec![[4, 1], [4, 9], [12, 9], [12, 1]],
+            shape: Vec::new(),
+        },
         parameters: MeshParameters::default(),
         warnings: vec!["the outline was repaired".into()],
+        scores: None,
     }
 }
 
@@ -54,7 +61,7 @@ pub(super) fn frame() -> Mesh {
     mesh.triangles = vec![[0, 1, 5], [0, 5, 4], [1, 2, 6], [1, 6, 5], [2, 3, 7], [2, 7, 6], [3, 0, 4], [3, 4, 7]];
     mesh.boundary_edges = vec![[0, 1], [1, 2], [2, 3], [0, 3], [4, 5], [5, 6], [6, 7], [4, 7]];
     mesh.internal_edges = vec![[0, 5], [0, 4], [1, 6], [1, 5], [2, 7], [2, 6], [3, 4], [3, 7]];
-    mesh.components[0] = Component { vertex_count: 8, triangle_count: 8, ..mesh.components[0] };
+    mesh.components[0] = Component { rim_length: 8, vertex_count: 8, triangle_count: 8, ..mesh.components[0] };
     mesh
 }
 
@@ -69,6 +76,7 @@ pub(super) fn two_islands() -> Mesh {
     mesh.components.push(Component {
         first_vertex: 5,
         hull_length: 3,
+        rim_length: 3,
         vertex_count: 3,
         first_triangle: 4,
         triangle_count: 1,

@@ -219,6 +219,9 @@ fn query_parameter(row: &Parameter) -> Value {
         // A query has no null.
         let kind = schema.get("type").and_then(|kind| kind.get(0)).cloned();
         schema.extend(kind.map(|kind| ("type".to_owned(), kind)));
+        if let Some(words) = schema.get_mut("enum").and_then(Value::as_array_mut) {
+            words.retain(|word| !word.is_null());
+        }
     }
     json!({ "name": row.name, "in": "query", "required": false, "description": about, "schema": schema })
 }

@@ -330,16 +330,21 @@ fn names(names: impl Iterator<Item = &'static str>) -> RefOr<Schema> {
 /// One parameter by the engine's own table.
 pub(super) fn parameter(name: &str) -> Schema {
     let Some(row) = PARAMETERS.iter().find(|row| row.name == name) else { return ArrayBuilder::new().into() };
+    let unit = if row.unit.is_empty() { String::new() } else { format!(" Unit: {}.", row.unit) };
+    let described = ObjectBuilder::new().description(Some(format!("{}.{unit}", row.effect)));
     let (kind, number): (Type, fn(f64) -> Value) = match row.kind {
+        Kind::Choice(words) => {
+            let values = words.iter().map(|word| json!(word)).chain([Value::Null]);
+            let schema = described.schema_type(SchemaType::from_iter([Type::String, Type::Null]));
+            return schema.enum_values(Some(values)).default(Some(json!(row.default_value()))).into();
+        }
         Kind::Whole => (Type::Integer, |number| json!(number as i64)),
         _ => (Type::Number, |number| json!(number)),
     };
-    let unit = if row.unit.is_empty() { String::new() } else { format!(" Unit: {}.", row.unit) };
-    let schema = ObjectBuilder::new()
+    let schema = described
         .schema_type(SchemaType::from_iter([kind, Type::Null]))
         .minimum(Some(row.min))
         .maximum(Some(row.max))
-        .default(Some(number(row.default)))
-        .description(Some(format!("{}.{unit}", row.effect)));
+        .default(Some(number(row.default)));
     schema.into()
 }

@@ -72,11 +72,19 @@ pub enum Fault {
         /// From, to.
         edge: [u32; 2],
     },
-    /// Euler's formula does not give a disc: there is a hole, or a vertex without a triangle.
-    #[error("vertices - edges + triangles is {found}, not 1")]
+    /// Euler's formula does not give discs with the holes that the boundary has: a vertex is without a triangle.
+    #[error("vertices - edges + triangles is {found}, not {expected}")]
     NotADisc {
         /// What it gives.
         found: i64,
+        /// Components less holes.
+        expected: i64,
+    },
+    /// Pixels that must be covered are not.
+    #[error("{lost_px} px of the shape are not covered")]
+    NotCovered {
+        /// How many.
+        lost_px: u64,
     },
     /// Two edges of the hull meet other than at a common end.
     #[error("the hull's edges from {first} and from {second} touch")]
@@ -121,11 +129,19 @@ impl Mesh {
         self.check_vertices()?;
         self.check_triangles()?;
         let edges = self.check_topology()?;
-        let hull = &self.vertices[..self.boundary_indices.len()];
-        check_simple(hull)?;
-        self.check_area(hull)?;
         check_list("boundary", &self.boundary_edges, edges.boundary)?;
-        check_list("internal", &self.internal_edges, edges.internal)
+        check_list("internal", &self.internal_edges, edges.internal)?;
+        let loops = self.check_loops()?;
+        let euler = self.vertices.len() as i64 - (self.boundary_edges.len() + self.internal_edges.len()) as i64
+            + self.triangles.len() as i64;
+        // A disc each, less one for every loop but the hull.
+        let expected = 2 * self.components.len() as i64 - loops.len() as i64;
+        if euler != expected {
+            return Err(Fault::NotADisc { found: euler, expected });
+        }
+        self.check_simple(&loops)?;
+        self.check_area(&loops)?;
+        self.check_coverage()
     }
 
     fn check_counts(&self) -> Result<(), Fault> {
@@ -136,16 +152,29 @@ impl Mesh {
             if found == expected { Ok(()) } else { Err(Fault::Count { list, found, expected }) }
         };
         count("uvs", self.uvs.len(), self.vertices.len())?;
-        count("components", self.components.len(), 1)?;
-        let hull = self.components.first().map_or(0, |c| c.hull_length as usize);
-        count("boundary_indices", self.boundary_indices.len(), hull)?;
-        let in_order = self.boundary_indices.iter().zip(0..).all(|(&index, expected)| index == expected);
-        count("boundary_indices in order", if in_order { hull } else { 0 }, hull)
+        let (mut vertices, mut triangles) = (0, 0);
+        let mut hulls = Vec::new();
+        for c in &self.components {
+            count("component's first vertex", c.first_vertex as usize, vertices)?;
+            count("component's first triangle", c.first_triangle as usize, triangles)?;
+            let (within, rim) = (c.hull_length <= c.rim_length, c.rim_length <= c.vertex_count);
+            count("component's rim", if within && rim { 0 } else { c.rim_length as usize }, 0)?;
+            vertices += c.vertex_count as usize;
+            triangles += c.triangle_count as usize;
+            hulls.extend(c.first_vertex..c.first_vertex.saturating_add(c.hull_length));
+        }
+        count("vertices of the components", vertices, self.vertices.len())?;
+        count("triangles of the components", triangles, self.triangles.len())?;
+        count("boundary_indices", self.boundary_indices.len(), hulls.len())?;
+        let in_order = self.boundary_indices == hulls;
+        count("boundary_indices in order", if in_order { hulls.len() } else { 0 }, hulls.len())
     }
 
     fn check_vertices(&self) -> Result<(), Fault> {
         let (width, height) = (f64::from(self.width), f64::from(self.height));
-        let within = |x: f64, limit: f64| (-CANVAS_TOLERANCE_PX..=limit + CANVAS_TOLERANCE_PX).contains(&x);
+        // With padding the mesh may reach beyond the canvas.
+        let beyond = CANVAS_TOLERANCE_PX + self.parameters.padding.ceil();
+        let within = |x: f64, limit: f64| (-beyond..=limit + beyond).contains(&x);
         for (vertex, (&at, &uv)) in self.vertices.iter().zip(&self.uvs).enumerate() {
             if !within(at[0], width) || !within(at[1], height) {
                 return Err(Fault::OutsideCanvas { vertex, at, width: self.width, height: self.height });
@@ -182,48 +211,131 @@ impl Mesh {
             return Err(Fault::NotManifold { edge: pair[0] });
         }
         let (mut boundary, mut internal) = (Vec::new(), Vec::new());
-        let hull = self.boundary_indices.len() as u32;
-        // The hull runs around the triangles or against them, but all of it the same way.
-        let mut ways = [false; 2];
         for &[a, b] in &directed {
-            if directed.binary_search(&[b, a]).is_ok() {
-                if a < b {
-                    internal.push([a, b]);
-                }
-                continue;
+            let edge = [a.min(b), a.max(b)];
+            if directed.binary_search(&[b, a]).is_err() {
+                boundary.push(edge);
+            } else if a < b {
+                internal.push(edge);
             }
-            let onward = a < hull && b == (a + 1) % hull;
-            let backward = b < hull && a == (b + 1) % hull;
-            if !onward && !backward {
-                return Err(Fault::Hull { edge: [a, b] });
-            }
-            ways[usize::from(onward)] = true;
-            boundary.push([a.min(b), a.max(b)]);
-        }
-        if ways == [true; 2] || boundary.len() != hull as usize {
-            return Err(Fault::Count { list: "boundary", found: boundary.len(), expected: hull as usize });
-        }
-        let edges = boundary.len() + internal.len();
-        let euler = self.vertices.len() as i64 - edges as i64 + self.triangles.len() as i64;
-        if euler != 1 {
-            return Err(Fault::NotADisc { found: euler });
         }
         boundary.sort_unstable();
         Ok(Edges { boundary, internal })
     }
 
-    /// With a simple hull and triangles of one orientation that form a disc, equal areas leave no room for overlaps.
-    fn check_area(&self, hull: &[Point]) -> Result<(), Fault> {
-        let hull_px2 = polygon_area(hull).abs();
+    /// The loops of the boundary as ranges of vertices: of each component the hull, then its holes. Each runs from its
+    /// first vertex through the following ones back to the first.
+    fn check_loops(&self) -> Result<Vec<Loop>, Fault> {
+        let mut loops: Vec<Loop> = Vec::new();
+        for (component, c) in self.components.iter().enumerate() {
+            let (start, end) = (c.first_vertex as usize, (c.first_vertex + c.hull_length) as usize);
+            loops.push(Loop { component, start, end });
+            let rim_end = (c.first_vertex + c.rim_length) as usize;
+            let mut start = end;
+            // An edge back from a vertex to an earlier one, not its neighbour, closes a hole.
+            let mut closing: Vec<[u32; 2]> = self.boundary_edges.clone();
+            closing.retain(|&[a, b]| (end..rim_end).contains(&(a as usize)) && b - a > 1);
+            closing.sort_unstable();
+            for [a, b] in closing {
+                if a as usize != start {
+                    return Err(Fault::Hull { edge: [a, b] });
+                }
+                loops.push(Loop { component, start, end: b as usize + 1 });
+                start = b as usize + 1;
+            }
+            if start != rim_end {
+                return Err(Fault::Count { list: "rim", found: start, expected: rim_end });
+            }
+        }
+        let mut expected: Vec<[u32; 2]> = loops.iter().flat_map(Loop::edges).collect();
+        let mut found = self.boundary_edges.clone();
+        expected.sort_unstable();
+        found.sort_unstable();
+        if let Some(edge) = found.iter().find(|edge| expected.binary_search(edge).is_err()) {
+            return Err(Fault::Hull { edge: *edge });
+        }
+        if found.len() != expected.len() {
+            return Err(Fault::Count { list: "boundary", found: found.len(), expected: expected.len() });
+        }
+        Ok(loops)
+    }
+
+    /// With simple loops and triangles of one orientation that form a disc with holes, equal areas leave no room for
+    /// overlaps.
+    fn check_area(&self, loops: &[Loop]) -> Result<(), Fault> {
         let area = |&[a, b, c]: &[u32; 3]| {
             let [a, b, c] = [a, b, c].map(|v| self.vertices[v as usize]);
             cross(minus(b, a), minus(c, a)) / 2.0
         };
-        let triangles_px2: f64 = self.triangles.iter().map(area).sum();
-        if (triangles_px2 - hull_px2).abs() > AREA_TOLERANCE * hull_px2.max(1.0) {
-            return Err(Fault::Area { triangles_px2, hull_px2 });
+        for (component, c) in self.components.iter().enumerate() {
+            let rings = loops.iter().filter(|l| l.component == component).map(|l| &self.vertices[l.start..l.end]);
+            let hull_px2 = rings.map(polygon_area).sum::<f64>().abs();
+            let own = &self.triangles[c.first_triangle as usize..(c.first_triangle + c.triangle_count) as usize];
+            let triangles_px2: f64 = own.iter().map(area).sum();
+            if (triangles_px2 - hull_px2).abs() > AREA_TOLERANCE * hull_px2.max(1.0) {
+                return Err(Fault::Area { triangles_px2, hull_px2 });
+            }
         }
         Ok(())
+    }
+
+    /// Every pixel of what must be covered has its centre in a triangle.
+    fn check_coverage(&self) -> Result<(), Fault> {
+        let shape = super::cover::mask_of(&self.outline.shape, [self.width, self.height]);
+        let lost_px = super::score::lost_px(&shape, &self.vertices, &self.triangles);
+        if lost_px > 0 { Err(Fault::NotCovered { lost_px }) } else { Ok(()) }
+    }
+
+    /// No two edges of the loops touch, but for neighbours at their common end. Edges are sorted by their left end and
+    /// compared with those that reach over it.
+    fn check_simple(&self, loops: &[Loop]) -> Result<(), Fault> {
+        let edges: Vec<[u32; 2]> = loops.iter().flat_map(Loop::edges).collect();
+        let at = |v: u32| self.vertices[v as usize];
+        let ends = |edge: usize| edges[edge].map(at);
+        let span = |edge: usize, axis: usize| {
+            let [a, b] = ends(edge);
+            (a[axis].min(b[axis]), a[axis].max(b[axis]))
+        };
+        // Along the longer side of the shape, edges overlap least.
+        let length = |axis: usize| {
+            let corners = edges.iter().map(|&[a, _]| at(a)[axis]);
+            let (low, high) = corners.fold((f64::MAX, f64::MIN), |(l, h), c| (l.min(c), h.max(c)));
+            high - low
+        };
+        let axis = usize::from(length(1) > length(0));
+        let mut order: Vec<usize> = (0..edges.len()).collect();
+        order.sort_unstable_by(|&a, &b| span(a, axis).0.total_cmp(&span(b, axis).0));
+        let mut open: Vec<usize> = Vec::new();
+        for &edge in &order {
+            let (start, _) = span(edge, axis);
+            open.retain(|&other| span(other, axis).1 >= start);
+            let (low, high) = span(edge, 1 - axis);
+            for &other in &open {
+                let (other_low, other_high) = span(other, 1 - axis);
+                if other_low <= high && low <= other_high && touch(edges[edge], edges[other], &at) {
+                    let (a, b) = (edges[edge][0] as usize, edges[other][0] as usize);
+                    return Err(Fault::HullCrosses { first: a.min(b), second: a.max(b) });
+                }
+            }
+            open.push(edge);
+        }
+        Ok(())
+    }
+}
+
+/// A closed run of boundary vertices, `start..end`.
+#[derive(Debug, Clone, Copy)]
+struct Loop {
+    component: usize,
+    start: usize,
+    end: usize,
+}
+
+impl Loop {
+    /// `[lower index, higher index]` each.
+    fn edges(&self) -> impl Iterator<Item = [u32; 2]> + use<> {
+        let Self { start, end, .. } = *self;
+        (start..end).map(move |v| if v + 1 < end { [v as u32, v as u32 + 1] } else { [start as u32, v as u32] })
     }
 }
 
@@ -233,49 +345,17 @@ fn check_list(list: &'static str, found: &[[u32; 2]], expected: Vec<[u32; 2]>) -
     if found == expected { Ok(()) } else { Err(Fault::Edges { list }) }
 }
 
-/// No two edges of a ring touch, but for neighbours at their common end. Edges are sorted by their left end and
-/// compared with those that reach over it.
-fn check_simple(ring: &[Point]) -> Result<(), Fault> {
-    let count = ring.len();
-    let ends = |edge: usize| (ring[edge], ring[(edge + 1) % count]);
-    let span = |edge: usize, axis: usize| {
-        let (a, b) = ends(edge);
-        (a[axis].min(b[axis]), a[axis].max(b[axis]))
-    };
-    // Along the longer side of the shape, edges overlap least.
-    let length = |axis: usize| {
-        let (low, high) = ring.iter().fold((f64::MAX, f64::MIN), |(l, h), p| (l.min(p[axis]), h.max(p[axis])));
-        high - low
-    };
-    let axis = usize::from(length(1) > length(0));
-    let mut order: Vec<usize> = (0..count).collect();
-    order.sort_unstable_by(|&a, &b| span(a, axis).0.total_cmp(&span(b, axis).0));
-    let mut open: Vec<usize> = Vec::new();
-    for &edge in &order {
-        let (start, _) = span(edge, axis);
-        open.retain(|&other| span(other, axis).1 >= start);
-        let (low, high) = span(edge, 1 - axis);
-        for &other in &open {
-            let (other_low, other_high) = span(other, 1 - axis);
-            if other_low <= high && low <= other_high && touch(edge, other, count, ends(edge), ends(other)) {
-                return Err(Fault::HullCrosses { first: edge.min(other), second: edge.max(other) });
-            }
-        }
-        open.push(edge);
-    }
-    Ok(())
-}
-
-fn touch(i: usize, j: usize, count: usize, (a, b): (Point, Point), (c, d): (Point, Point)) -> bool {
+/// Whether two edges, by their ends, touch elsewhere than at an end that they share.
+fn touch(one: [u32; 2], other: [u32; 2], at: &impl Fn(u32) -> Point) -> bool {
     let on_segment = |p: Point, q: Point, r: Point| {
         orient(p, q, r) == 0.0 && distance2(p, r) <= distance2(p, q) && distance2(q, r) <= distance2(p, q)
     };
-    if (i + 1) % count == j {
-        return on_segment(a, b, d) || on_segment(c, d, a);
+    if let Some(&shared) = one.iter().find(|v| other.contains(v)) {
+        let far = |edge: [u32; 2]| at(if edge[0] == shared { edge[1] } else { edge[0] });
+        let (p, q) = (far(one), far(other));
+        return on_segment(at(shared), p, q) || on_segment(at(shared), q, p);
     }
-    if (j + 1) % count == i {
-        return on_segment(c, d, b) || on_segment(a, b, c);
-    }
+    let [[a, b], [c, d]] = [one, other].map(|edge| edge.map(at));
     let opposite = |s: f64, t: f64| (s > 0.0 && t < 0.0) || (s < 0.0 && t > 0.0);
     let crossing = opposite(orient(a, b, c), orient(a, b, d)) && opposite(orient(c, d, a), orient(c, d, b));
     crossing || on_segment(a, b, c) || on_segment(a, b, d) || on_segment(c, d, a) || on_segment(c, d, b)

@@ -71,6 +71,19 @@ pub enum Error {
         /// The largest value of it that fits.
         fitting_density: u32,
     },
+    /// Refinement to `max_triangle_area` would make more triangles than allowed; estimated before it starts.
+    #[error(
+        "max_triangle_area {max_triangle_area} would make about {estimate} triangles, the limit is {limit}; \
+         raise max_triangle_area, or set it to 0"
+    )]
+    AreaTooSmall {
+        /// Triangles expected.
+        estimate: u64,
+        /// Triangles allowed.
+        limit: u64,
+        /// The parameter as it was given, px2.
+        max_triangle_area: f64,
+    },
     /// Parameters that are no number, no known type or out of range; all of them at once.
     #[error("{}", list_violations(.0))]
     Parameters(Vec<Violation>),
@@ -106,7 +119,7 @@ impl Error {
             Self::ImageFormat { .. } => "IMAGE_FORMAT_UNSUPPORTED",
             Self::ContourExtraction { .. } => "CONTOUR_EXTRACTION_FAILED",
             Self::Triangulation { .. } => "TRIANGULATION_FAILED",
-            Self::MeshTooLarge { .. } => "MESH_TOO_LARGE",
+            Self::MeshTooLarge { .. } | Self::AreaTooSmall { .. } => "MESH_TOO_LARGE",
             Self::Parameters(_) => "VALIDATION_FAILED",
             Self::Stopped { .. } => "CANCELLED",
             Self::Internal(_) => "INTERNAL",
@@ -127,6 +140,9 @@ impl Error {
             Self::MeshTooLarge { estimate, limit, density, fitting_density } => json!({
                 "estimated_triangles": estimate, "limit": limit,
                 "internal_vertex_density": density, "fitting_internal_vertex_density": fitting_density,
+            }),
+            Self::AreaTooSmall { estimate, limit, max_triangle_area } => json!({
+                "estimated_triangles": estimate, "limit": limit, "max_triangle_area": max_triangle_area,
             }),
             Self::Parameters(violations) => {
                 let fields: Vec<Value> = violations

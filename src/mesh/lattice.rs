@@ -31,9 +31,9 @@ impl Lattice {
     /// The points within a simple polygon by level, the finest first. A level's points are twice as far apart as those
     /// of the finer one; inserted from the coarsest on, each meets a mesh that is even everywhere. Rows run there and
     /// back, so that the next point is never far.
-    pub(super) fn levels(&self, ring: &[Point]) -> Vec<Vec<Point>> {
+    pub(super) fn levels(&self, rings: &[&[Point]]) -> Vec<Vec<Point>> {
         let mut levels: Vec<Vec<Point>> = Vec::new();
-        for row in self.rows(ring) {
+        for row in self.rows(rings) {
             let y = row.index as f64 * self.row_height();
             let shift = if row.index.rem_euclid(2) == 1 { 0.5 } else { 0.0 };
             let row_starts: Vec<usize> = levels.iter().map(Vec::len).collect();
@@ -60,15 +60,19 @@ impl Lattice {
     }
 
     /// For each row that meets the polygon, what is inside less what is within `margin` of an edge.
-    fn rows(&self, ring: &[Point]) -> Vec<Row> {
+    fn rows(&self, rings: &[&[Point]]) -> Vec<Row> {
         let height = self.row_height();
-        let (low, high) = ring.iter().fold((f64::MAX, f64::MIN), |(l, h), p| (l.min(p[1]), h.max(p[1])));
+        let (low, high) =
+            rings.iter().copied().flatten().fold((f64::MAX, f64::MIN), |(l, h), p| (l.min(p[1]), h.max(p[1])));
         let (first, last) = ((low / height).ceil() as i64, (high / height).floor() as i64);
         let count = usize::try_from(last - first + 1).unwrap_or(0);
         let mut crossings: Vec<Vec<f64>> = vec![Vec::new(); count];
         let mut near: Vec<Vec<[f64; 2]>> = vec![Vec::new(); count];
-        let previous = ring.last().into_iter().chain(ring);
-        for (&a, &b) in previous.zip(ring) {
+        let edges = |ring: &'_ [Point]| {
+            let previous = ring.last().into_iter().chain(ring);
+            previous.zip(ring).map(|(&a, &b)| (a, b)).collect::<Vec<_>>()
+        };
+        for (a, b) in rings.iter().copied().flat_map(edges) {
             let (low, high) = (a[1].min(b[1]) - self.margin, a[1].max(b[1]) + self.margin);
             let rows = ((low / height).ceil() as i64).max(first)..=((high / height).floor() as i64).min(last);
             for index in rows {

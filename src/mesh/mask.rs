@@ -32,7 +32,8 @@ pub(crate) struct BitMask {
 }
 
 impl BitMask {
-    fn empty(width: usize, height: usize) -> Self {
+    /// A mask with nothing inside.
+    pub(crate) fn empty(width: usize, height: usize) -> Self {
         let stride = width.div_ceil(64) + 1;
         // One word more at each end: the upper left neighbour's row begins before the first, the lower right one's word
         // is read with the next.
@@ -43,6 +44,74 @@ impl BitMask {
     fn rows_mut(&mut self) -> &mut [u64] {
         let rows = 1 + self.stride..1 + self.stride * (self.height + 1);
         &mut self.words[rows]
+    }
+
+    /// Whether a pixel is inside; none is beyond the image.
+    pub(crate) fn contains(&self, [x, y]: [i32; 2]) -> bool {
+        let (Ok(x), Ok(y)) = (usize::try_from(x), usize::try_from(y)) else { return false };
+        x < self.width && y < self.height && self.row(y)[x / 64] >> (x % 64) & 1 == 1
+    }
+
+    /// Takes a pixel in.
+    pub(crate) fn set(&mut self, x: usize, y: usize) {
+        let place = self.place(x, y);
+        self.words[place / 64] |= 1 << (place % 64);
+    }
+
+    /// Takes the pixels `start..end` of a row in.
+    pub(crate) fn set_run(&mut self, y: usize, start: usize, end: usize) {
+        let first_word = 1 + (y + 1) * self.stride;
+        for word in start / 64..end.div_ceil(64) {
+            let (from, to) = (start.max(word * 64) - word * 64, end.min(word * 64 + 64) - word * 64);
+            self.words[first_word + word] |= (u64::MAX >> (64 - (to - from))) << from;
+        }
+    }
+
+    /// Turns inside out what lies to the right of column `x` in a row.
+    pub(crate) fn flip_from(&mut self, x: usize, y: usize) {
+        let width = self.width;
+        let start = 1 + (y + 1) * self.stride;
+        let row = &mut self.words[start..start + self.stride - 1];
+        let Some(first) = row.get_mut(x / 64) else { return };
+        *first ^= u64::MAX << (x % 64);
+        row[x / 64 + 1..].iter_mut().for_each(|word| *word = !*word);
+        clear_beyond(width, row);
+    }
+
+    /// Calls for each run of inside pixels of a row with its columns, the end not included.
+    pub(crate) fn runs(&self, y: usize, mut each: impl FnMut(usize, usize)) {
+        let (mut carry, mut start) = (0, None);
+        for (index, &word) in self.row(y).iter().enumerate() {
+            let mut changes = word ^ (word << 1 | carry);
+            carry = word >> 63;
+            while changes != 0 {
+                let at = index * 64 + changes.trailing_zeros() as usize;
+                changes &= changes - 1;
+                match start.take() {
+                    None => start = Some(at),
+                    Some(start) => each(start, at),
+                }
+            }
+        }
+        if let Some(start) = start {
+            each(start, self.width);
+        }
+    }
+
+    /// The pixels that are not in another mask of the same size.
+    pub(crate) fn without(&self, other: &Self) -> Self {
+        let words = self.words.iter().zip(&other.words).map(|(own, other)| own & !other);
+        Self { words: words.collect(), ..*self }
+    }
+
+    /// Takes in the pixels of another mask of the same size.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.words.iter_mut().zip(&other.words).for_each(|(own, other)| *own |= other);
+    }
+
+    /// How many pixels are inside.
+    pub(crate) fn count(&self) -> u64 {
+        self.words.iter().map(|word| u64::from(word.count_ones())).sum()
     }
 
     pub(crate) fn height(&self) -> usize {
@@ -113,6 +182,25 @@ pub(crate) fn threshold(alpha: &AlphaPlane, p: &MeshParameters, observer: &dyn O
         mask.rows_mut().par_chunks_mut(bands).enumerate().try_for_each(band)?;
     } else {
         mask.rows_mut().chunks_mut(bands).enumerate().try_for_each(band)?;
+    }
+    Ok(mask)
+}
+
+/// The pixels of at least an alpha, without blur.
+pub(crate) fn at_least(alpha: &AlphaPlane, least: u8, observer: &dyn Observer) -> Result<BitMask> {
+    let (width, height) = (alpha.width() as usize, alpha.height() as usize);
+    let mut mask = BitMask::empty(width, height);
+    let stride = mask.stride;
+    for (y, words) in mask.rows_mut().chunks_exact_mut(stride).enumerate() {
+        if y % BAND_ROWS == 0 {
+            check_stop(observer, Stage::Mask)?;
+        }
+        let words = &mut words[..stride - 1];
+        match alpha.rows() {
+            Some(rows) => threshold_row(rows.row(y), u16::from(least), words),
+            None => words.fill(u64::MAX),
+        }
+        clear_beyond(width, words);
     }
     Ok(mask)
 }

@@ -1,10 +1,12 @@
 //! From an alpha plane to a triangle mesh: [`build`] is the list of stages.
 
 pub mod alpha;
+mod assemble;
 mod blur;
 pub mod check;
 mod components;
 mod contour;
+mod cover;
 mod density;
 pub(crate) mod echo;
 mod edges;
@@ -30,6 +32,11 @@ pub use alpha::AlphaPlane;
 pub use error::{Error, Result};
 pub use observer::{Observer, Stage};
 pub use parameters::MeshParameters;
+pub use score::Scores;
+
+use assemble::Part;
+use parameters::OutlineMode;
+use refine::Rings;
 
 /// A triangle mesh over an image. Image space: origin top-left, x right, y down, px.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,7 +46,7 @@ pub struct Mesh {
     pub width: u32,
     /// Height of the image, px.
     pub height: u32,
-    /// `[x, y]` in px, one per vertex. Hull vertices come first, in hull order.
+    /// `[x, y]` in px, one per vertex. Of each component the hull's come first, in hull order.
     pub vertices: Vec<[f64; 2]>,
     /// Three vertex indices per triangle, one orientation throughout.
     pub triangles: Vec<[u32; 3]>,
@@ -49,7 +56,7 @@ pub struct Mesh {
     pub boundary_edges: Vec<[u32; 2]>,
     /// Edges of two triangles, `[lower index, higher index]`.
     pub internal_edges: Vec<[u32; 2]>,
-    /// The hull's vertices in order: `0..hull length`.
+    /// The hulls' vertices in order; `0..hull length` where there is one component.
     pub boundary_indices: Vec<u32>,
     /// The connected parts; one unless asked otherwise.
     pub components: Vec<Component>,
@@ -59,6 +66,8 @@ pub struct Mesh {
     pub parameters: MeshParameters,
     /// What the caller should know, in sentences.
     pub warnings: Vec<String>,
+    /// How it fits the image; measured with `outline = cover` alone.
+    pub scores: Option<Scores>,
 }
 
 /// One connected part of a mesh.
@@ -69,6 +78,8 @@ pub struct Component {
     pub first_vertex: u32,
     /// How many vertices its hull has.
     pub hull_length: u32,
+    /// How many lie on its boundary: the hull's, then those around its holes, hole by hole.
+    pub rim_length: u32,
     /// How many vertices it has in all, hull included.
     pub vertex_count: u32,
     /// Index of its first triangle.
@@ -83,11 +94,17 @@ pub struct Component {
 pub struct Outline {
     /// Points of the compressed contour before simplification.
     pub contour_points: usize,
-    /// Douglas-Peucker tolerance, px.
+    /// Douglas-Peucker tolerance, px; 0 with `outline = cover`.
     pub epsilon_px: f64,
-    /// `[x, y]` pixel indices in order.
+    /// `[x, y]` pixel indices in order; none with `outline = cover`, where the hulls are the simplified outlines.
     pub points: Vec<[i32; 2]>,
+    /// With `outline = cover` what the mesh must cover, as rings of pixel corners: outer ones with a positive area,
+    /// holes with a negative one.
+    pub shape: Vec<Vec<[i32; 2]>>,
 }
+
+/// Said of every image that is a rectangle.
+const OPAQUE: &str = "the image has no transparency, so the mesh is its rectangle";
 
 /// Limits on what is made; those on what is read are [`crate::decode::Limits`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,8 +126,8 @@ impl Default for MeshLimits {
 ///
 /// # Errors
 /// [`Error::Parameters`] if one is out of range, [`Error::ContourExtraction`] if nothing large enough is inside,
-/// [`Error::MeshTooLarge`] if refinement would exceed the limit, [`Error::Triangulation`] if the outline has no area,
-/// [`Error::Stopped`] if the observer asks for it.
+/// [`Error::MeshTooLarge`] or [`Error::AreaTooSmall`] if refinement would exceed the limit, [`Error::Triangulation`] if
+/// the outline has no area, [`Error::Stopped`] if the observer asks for it.
 pub fn build(
     alpha: &AlphaPlane,
     parameters: &MeshParameters,
@@ -119,49 +136,66 @@ pub fn build(
 ) -> Result<Mesh> {
     parameters.check()?;
     observer::enter(observer, Stage::Mask)?;
-    observer::enter(observer, Stage::Blur)?;
-    let mask = mask::threshold(alpha, parameters, observer)?;
-    observer::enter(observer, Stage::Contour)?;
-    let contour = contour::largest(&mask, parameters.min_contour_area, observer)?;
-    observer::enter(observer, Stage::Simplify)?;
-    let epsilon_px = simplify::epsilon_px(&contour, parameters);
-    let points = simplify::simplify(&contour, epsilon_px, observer)?;
-    observer::enter(observer, Stage::Triangulate)?;
-    let size = [alpha.width(), alpha.height()];
-    let outline = Outline { contour_points: contour.len(), epsilon_px, points };
-    let mut shape = polygon::triangulate(&contour, outline, size, observer)?;
-    if alpha.rows().is_none() {
-        shape.warnings.push("the image has no transparency, so the mesh is its rectangle".to_owned());
-    }
-    density::apply(&mut shape.triangulation, size, parameters, limits, observer)?;
-    let (triangulation, hull_length) = shape.triangulation.hull_first(shape.signed_area_px2 > 0.0);
-    observer::enter(observer, Stage::Uvs)?;
-    let uvs = uv::coordinates(&triangulation.vertices, alpha.width(), alpha.height());
-    observer::enter(observer, Stage::Edges)?;
-    let edges = edges::collect(&triangulation);
-    let mesh = Mesh {
-        width: alpha.width(),
-        height: alpha.height(),
-        components: vec![Component {
-            first_vertex: 0,
-            hull_length,
-            vertex_count: triangulation.vertices.len() as u32,
-            first_triangle: 0,
-            triangle_count: triangulation.triangles.len() as u32,
-        }],
-        vertices: triangulation.vertices,
-        triangles: triangulation.triangles,
-        uvs,
-        boundary_edges: edges.boundary,
-        internal_edges: edges.internal,
-        boundary_indices: (0..hull_length).collect(),
-        outline: shape.outline,
-        parameters: parameters.clone(),
-        warnings: shape.warnings,
+    let mesh = match parameters.outline {
+        OutlineMode::Trace => trace(alpha, parameters, limits, observer)?,
+        OutlineMode::Cover => cover(alpha, parameters, limits, observer)?,
     };
     if cfg!(debug_assertions) {
         mesh.check().map_err(|fault| Error::Internal(fault.to_string()))?;
     }
     observer::enter(observer, Stage::Complete)?;
+    Ok(mesh)
+}
+
+/// The reference's way: the largest contour, simplified.
+fn trace(alpha: &AlphaPlane, p: &MeshParameters, limits: &MeshLimits, observer: &dyn Observer) -> Result<Mesh> {
+    observer::enter(observer, Stage::Blur)?;
+    let mask = mask::threshold(alpha, p, observer)?;
+    observer::enter(observer, Stage::Contour)?;
+    let contour = contour::largest(&mask, p.min_contour_area, observer)?;
+    observer::enter(observer, Stage::Simplify)?;
+    let epsilon_px = simplify::epsilon_px(&contour, p);
+    let points = simplify::simplify(&contour, epsilon_px, observer)?;
+    observer::enter(observer, Stage::Triangulate)?;
+    let size = [alpha.width(), alpha.height()];
+    let outline = Outline { contour_points: contour.len(), epsilon_px, points, shape: Vec::new() };
+    let mut shape = polygon::triangulate(&contour, outline, size, observer)?;
+    if alpha.rows().is_none() {
+        shape.warnings.push(OPAQUE.to_owned());
+    }
+    let rings = Rings(vec![shape.triangulation.vertices.len()]);
+    density::apply(&mut shape.triangulation, &rings, size, p, limits, observer)?;
+    let part = Part::new(shape.triangulation, &rings.starts(), shape.signed_area_px2 > 0.0);
+    assemble::mesh(vec![part], size, p, shape.outline, shape.warnings, observer)
+}
+
+/// Outlines that leave nothing out, a part for each island.
+fn cover(alpha: &AlphaPlane, p: &MeshParameters, limits: &MeshLimits, observer: &dyn Observer) -> Result<Mesh> {
+    let mut covered = cover::cover(alpha, p, observer)?;
+    observer::enter(observer, Stage::Triangulate)?;
+    let size = [alpha.width(), alpha.height()];
+    let mut parts = Vec::new();
+    for island in &covered.islands {
+        let rings: Vec<&[geometry::Point]> = island.rings.iter().map(Vec::as_slice).collect();
+        let lengths = Rings(rings.iter().map(|ring| ring.len()).collect());
+        let mut triangulation = triangulate::triangulate_with_holes(&rings)
+            .ok_or_else(|| Error::Internal("a covering outline touches itself".to_owned()))?;
+        density::apply(&mut triangulation, &lengths, size, p, limits, observer)?;
+        match covered.axis_px {
+            None => parts.push(Part::new(triangulation, &lengths.starts(), true)),
+            Some(axis_px) => {
+                let doubled = cover::double(&triangulation, axis_px);
+                parts.extend(doubled.into_iter().map(|(whole, starts)| Part::new(whole, &starts, true)));
+            }
+        }
+    }
+    if alpha.rows().is_none() {
+        covered.warnings.push(OPAQUE.to_owned());
+    }
+    let outline =
+        Outline { contour_points: covered.corners, epsilon_px: 0.0, points: Vec::new(), shape: covered.shape };
+    let mut mesh = assemble::mesh(parts, size, p, outline, covered.warnings, observer)?;
+    let scores = score::score(alpha, p.alpha_threshold, &mesh.vertices, &mesh.triangles);
+    mesh.scores = Some(scores.map_err(|error| Error::Internal(error.to_string()))?);
     Ok(mesh)
 }

@@ -1,17 +1,21 @@
-//! The nine parameters of a mesh: their values, their table, and how they are read.
+//! The parameters of a mesh: their values, their table, and how they are read.
 
+mod choices;
 mod lenient;
+mod preset;
 mod read;
 mod table;
 
 use serde::Serialize;
 use serde_json::Value;
 
+pub use choices::{Effort, Holes, Islands, OutlineMode, Preset, Symmetry};
 pub use table::{Kind, PARAMETERS, Parameter};
 
 use super::error::Result;
 
-/// The nine parameters, in the specification's names and units.
+/// The nine parameters, in the specification's names and units, and those of `outline = cover`, whose defaults change
+/// nothing.
 ///
 /// The fields are public so that a caller may write a literal; [`check`](Self::check) finds what is out of range.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -43,6 +47,46 @@ pub struct MeshParameters {
     /// The largest allowed triangle area is never set below this. In px2. Range 0.1 to 100, default 1.
     /// Higher makes fewer triangles where the density asks for very small ones.
     pub min_triangle_area: f64,
+    /// How the outline is found. Default trace.
+    /// Trace is the reference; what follows acts with cover alone.
+    #[serde(skip_serializing_if = "is_default")]
+    pub outline: OutlineMode,
+    /// Room around the shape. In px. Range 0 to 64, default 0.
+    /// Higher moves the outline further out, also beyond the image's border.
+    #[serde(skip_serializing_if = "is_default")]
+    pub padding: f64,
+    /// Most vertices of all outlines together. No unit. Range 0 to 1000, default 0.
+    /// 0 sets no budget: [`detail_factor`](Self::detail_factor) decides. A hull needs at least 3.
+    #[serde(skip_serializing_if = "is_default")]
+    pub max_vertices: u32,
+    /// How long an outline is sought. Default fast.
+    #[serde(skip_serializing_if = "is_default")]
+    pub effort: Effort,
+    /// Which islands are kept. Default largest.
+    #[serde(skip_serializing_if = "is_default")]
+    pub islands: Islands,
+    /// What becomes of holes. Default fill.
+    #[serde(skip_serializing_if = "is_default")]
+    pub holes: Holes,
+    /// Least angle of a triangle where the outline allows it. Degrees. Range 0 to 30, default 0.
+    /// Above 0 vertices are added inside and on the outline's edges.
+    #[serde(skip_serializing_if = "is_default")]
+    pub min_angle: f64,
+    /// Least distance between two vertices. In px. Range 0 to 256, default 0.
+    /// Vertices that are too close break automatic weights.
+    #[serde(skip_serializing_if = "is_default")]
+    pub min_edge_length: f64,
+    /// Largest area of a triangle. In px2. Range 0 to 1000000000, default 0.
+    /// 0 allows any; smaller ones mean more vertices inside.
+    #[serde(skip_serializing_if = "is_default")]
+    pub max_triangle_area: f64,
+    /// Whether the mesh is mirrored about an upright axis. Default none.
+    #[serde(skip_serializing_if = "is_default")]
+    pub symmetry: Symmetry,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Default for MeshParameters {
@@ -57,6 +101,16 @@ impl Default for MeshParameters {
             min_contour_area: table::MIN_CONTOUR_AREA.default,
             density_scaling_factor: table::DENSITY_SCALING_FACTOR.default,
             min_triangle_area: table::MIN_TRIANGLE_AREA.default,
+            outline: OutlineMode::default(),
+            padding: table::PADDING.default,
+            max_vertices: table::MAX_VERTICES.default as u32,
+            effort: Effort::default(),
+            islands: Islands::default(),
+            holes: Holes::default(),
+            min_angle: table::MIN_ANGLE.default,
+            min_edge_length: table::MIN_EDGE_LENGTH.default,
+            max_triangle_area: table::MAX_TRIANGLE_AREA.default,
+            symmetry: Symmetry::default(),
         }
     }
 }

@@ -13,9 +13,9 @@ use super::nearby::Nearby;
 use super::observer::{Observer, Stage, check_stop};
 use super::triangulation::{BOUNDARY, Edge, Insertion, Triangulation, Walk, next};
 
-/// Smallest angle that refinement aims at, degrees. Ruppert's algorithm is sure to end up to 20.7; more means more
-/// vertices at the rim.
-const MIN_ANGLE_DEGREES: f64 = 20.0;
+/// Smallest angle that refinement aims at where nothing else is asked, degrees. Ruppert's algorithm is sure to end up to
+/// 20.7; more means more vertices at the rim.
+pub(super) const MIN_ANGLE_DEGREES: f64 = 20.0;
 
 /// Area of a lattice triangle as a share of the largest allowed. Nearer to 1 means fewer triangles inside, but more
 /// that are too large at the rim, where lattice and boundary do not fit.
@@ -44,35 +44,87 @@ fn spacing_px(max_area_px2: f64) -> f64 {
     (LATTICE_SHARE * max_area_px2 * 4.0 / 3.0_f64.sqrt()).sqrt()
 }
 
+/// What refinement is to reach.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Goal {
+    /// Largest area of a triangle, px2; infinite if any will do.
+    pub(super) max_area_px2: f64,
+    /// Least angle of a triangle where the outline allows it, degrees.
+    pub(super) min_angle_degrees: f64,
+    /// From so many triangles on nothing is inserted for the sake of an angle alone: an estimate by areas knows nothing
+    /// of angles, and an outline that runs back and forth can ask for several times as many.
+    pub(super) max_triangles: u64,
+}
+
+/// The rings that bound a polygon: the hull and its holes, one after the other among the first vertices.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Rings(pub(super) Vec<usize>);
+
+impl Rings {
+    /// The corners of each.
+    pub(super) fn corners<'a>(&self, vertices: &'a [Point]) -> Vec<&'a [Point]> {
+        let mut rest = vertices;
+        let mut rings = Vec::new();
+        for &length in &self.0 {
+            let (ring, others) = rest.split_at(length.min(rest.len()));
+            rings.push(ring);
+            rest = others;
+        }
+        rings
+    }
+
+    /// The first corner of each.
+    pub(super) fn starts(&self) -> Vec<u32> {
+        let firsts = self.0.iter().scan(0, |next, &length| {
+            let first = *next;
+            *next += length as u32;
+            Some(first)
+        });
+        firsts.collect()
+    }
+
+    /// By corner, the next one around its ring.
+    fn onward(&self) -> Vec<u32> {
+        let starts = self.starts();
+        let ring = |(&start, &length): (&u32, &usize)| {
+            let length = length as u32;
+            (0..length).map(move |i| start + (i + 1) % length)
+        };
+        starts.iter().zip(&self.0).flat_map(ring).collect()
+    }
+}
+
 /// How many triangles refining a polygon is going to make: those of the lattice, and one more for each piece of the
 /// boundary. On real sprites from 0.4 % below the truth to 12 % above it, nearer the more there are.
-pub(super) fn estimate_triangles(ring: &[Point], max_area_px2: f64) -> u64 {
+pub(super) fn estimate_triangles(rings: &[&[Point]], max_area_px2: f64) -> u64 {
+    if !max_area_px2.is_finite() {
+        return 0;
+    }
     let spacing = spacing_px(max_area_px2);
-    let previous = ring.last().into_iter().chain(ring);
-    let pieces: f64 = previous.zip(ring).map(|(&a, &b)| (distance2(a, b).sqrt() / spacing).ceil()).sum();
-    (polygon_area(ring).abs() / (LATTICE_SHARE * max_area_px2) + pieces).ceil() as u64
+    let pieces = |ring: &[Point]| -> f64 {
+        let previous = ring.last().into_iter().chain(ring);
+        previous.zip(ring).map(|(&a, &b)| (distance2(a, b).sqrt() / spacing).ceil()).sum()
+    };
+    let area: f64 = rings.iter().map(|ring| polygon_area(ring)).sum();
+    let pieces: f64 = rings.iter().copied().map(pieces).sum();
+    (area.abs() / (LATTICE_SHARE * max_area_px2) + pieces).ceil() as u64
 }
 
 /// Refines the inside of a polygon given as a constrained Delaunay triangulation whose first vertices are its corners.
 ///
-/// From `max_triangles` on nothing is inserted for the sake of an angle alone: the estimate knows nothing of angles, and
-/// an outline that runs back and forth can ask for several times as many.
-///
 /// # Errors
 /// [`Error::Stopped`](super::Error::Stopped).
-pub(super) fn refine(
-    mesh: &mut Triangulation,
-    max_area_px2: f64,
-    max_triangles: u64,
-    observer: &dyn Observer,
-) -> Result<()> {
-    let ring = mesh.vertices.clone();
-    let spacing = spacing_px(max_area_px2);
-    let mut refinement = Refinement::new(mesh, max_area_px2, spacing, max_triangles, observer);
-    refinement.split_boundary(spacing)?;
-    let lattice = Lattice { spacing, margin: LATTICE_MARGIN * spacing };
-    for (level, points) in lattice.levels(&ring).iter().enumerate().rev() {
-        refinement.fill(points, spacing * f64::from(1u32 << level))?;
+pub(super) fn refine(mesh: &mut Triangulation, rings: &Rings, goal: Goal, observer: &dyn Observer) -> Result<()> {
+    let corners = mesh.vertices.clone();
+    let outlines = rings.corners(&corners);
+    let spacing = spacing_px(goal.max_area_px2);
+    let mut refinement = Refinement::new(mesh, rings, goal, spacing, observer);
+    if spacing.is_finite() {
+        refinement.split_boundary(spacing)?;
+        let lattice = Lattice { spacing, margin: LATTICE_MARGIN * spacing };
+        for (level, points) in lattice.levels(&outlines).iter().enumerate().rev() {
+            refinement.fill(points, spacing * f64::from(1u32 << level))?;
+        }
     }
     refinement.repair()
 }
@@ -92,6 +144,10 @@ struct Refinement<'a> {
     sin2_min_angle: f64,
     shortest_piece_px2: f64,
     corner_count: u32,
+    /// Per corner the next one of its ring.
+    onward: Vec<u32>,
+    /// Half the least angle's tangent.
+    tan_half_angle: f64,
     /// Per vertex the piece of the outline it was put on, or [`BOUNDARY`] inside; corner `i` starts piece `i`.
     pieces: Vec<u32>,
     suspects: Vec<Suspect>,
@@ -102,25 +158,21 @@ struct Refinement<'a> {
 }
 
 impl<'a> Refinement<'a> {
-    fn new(
-        mesh: &'a mut Triangulation,
-        max_area_px2: f64,
-        spacing: f64,
-        max_triangles: u64,
-        observer: &'a dyn Observer,
-    ) -> Self {
+    fn new(mesh: &'a mut Triangulation, rings: &Rings, goal: Goal, spacing: f64, observer: &'a dyn Observer) -> Self {
         let corner_count = mesh.vertices.len() as u32;
         let shortest = SHORTEST_PIECE_PX.min(spacing * SHORTEST_PIECE_PX);
         Self {
             pieces: (0..corner_count).collect(),
             mesh,
-            max_area_px2,
-            sin2_min_angle: MIN_ANGLE_DEGREES.to_radians().sin().powi(2),
+            max_area_px2: goal.max_area_px2,
+            sin2_min_angle: goal.min_angle_degrees.to_radians().sin().powi(2),
             shortest_piece_px2: shortest * shortest,
             corner_count,
+            onward: rings.onward(),
+            tan_half_angle: (goal.min_angle_degrees / 2.0).to_radians().tan(),
             suspects: Vec::new(),
             angle_budget: 0,
-            max_triangles,
+            max_triangles: goal.max_triangles,
             insertions: 0,
             observer,
         }
@@ -180,7 +232,7 @@ impl<'a> Refinement<'a> {
             (true, _) => self.pieces[a as usize],
             (_, true) => self.pieces[b as usize],
             // Two corners: the outline runs either way round, and the piece has the name of its first corner.
-            _ if (a + 1) % self.corner_count == b => a,
+            _ if self.onward[a as usize] == b => a,
             _ => b,
         }
     }
@@ -278,9 +330,9 @@ impl<'a> Refinement<'a> {
         if p == BOUNDARY || q == BOUNDARY || a < self.corner_count || b < self.corner_count {
             return false;
         }
-        let corner = if (p + 1) % self.corner_count == q {
+        let corner = if self.onward[p as usize] == q {
             q
-        } else if (q + 1) % self.corner_count == p {
+        } else if self.onward[q as usize] == p {
             p
         } else {
             return false;
@@ -344,7 +396,7 @@ impl<'a> Refinement<'a> {
         let up = minus(out, half);
         let (height, base) = (dot(up, up).sqrt(), uu.sqrt());
         // An isosceles triangle on the shortest side with the angle asked for at its apex.
-        let enough = base / (2.0 * (MIN_ANGLE_DEGREES / 2.0).to_radians().tan());
+        let enough = base / (2.0 * self.tan_half_angle);
         let share = if height > enough { enough / height } else { 1.0 };
         [a[0] + half[0] + up[0] * share, a[1] + half[1] + up[1] * share]
     }

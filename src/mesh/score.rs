@@ -12,7 +12,7 @@ use thiserror::Error;
 
 use super::alpha::AlphaPlane;
 use super::geometry::{Point, cross, distance2, dot, minus};
-use super::mask::{clear_beyond, threshold_row};
+use super::mask::{BitMask, clear_beyond, threshold_row};
 
 /// Farthest a vertex may be from the image's origin, px. No image reaches a thousandth as far; beyond, the differences of
 /// coordinates would lose the pixels.
@@ -113,6 +113,15 @@ pub fn score(
         vertices: vertices.len(),
         triangles: triangles.len(),
     })
+}
+
+/// Pixels of a shape that are no mesh pixels. Triangles that make no sense draw nothing.
+pub(super) fn lost_px(shape: &BitMask, vertices: &[Point], triangles: &[[u32; 3]]) -> u64 {
+    let mut drawn = Drawn::new(shape.width(), shape.height());
+    corners(vertices, triangles).iter().flatten().for_each(|&triangle| drawn.fill(triangle));
+    let rows = drawn.words.chunks_exact(drawn.words_per_row).enumerate();
+    let lost = rows.flat_map(|(y, drawn)| shape.row(y).iter().zip(drawn).map(|(shape, drawn)| shape & !drawn));
+    lost.map(|word| u64::from(word.count_ones())).sum()
 }
 
 fn share(part: u64, whole: u64, of_nothing: f64) -> f64 {

@@ -4,7 +4,7 @@
 //! constrained. A point is inserted as Bowyer and Watson do it (1981): the triangles whose circumcircle holds the
 //! point, reached without crossing the boundary, give way to a fan around it. What was constrained Delaunay stays so.
 
-use super::geometry::{Point, in_circle, minus, orient};
+use super::geometry::{Point, distance2, in_circle, minus, orient};
 
 /// No neighbour: the boundary.
 pub(super) const BOUNDARY: u32 = u32::MAX;
@@ -32,6 +32,8 @@ pub(super) struct Triangulation {
     pub(super) triangles: Vec<[u32; 3]>,
     /// `neighbours[t][i]` lies across edge `i` of triangle `t`, or is [`BOUNDARY`].
     pub(super) neighbours: Vec<[u32; 3]>,
+    /// No vertex is inserted nearer to another than this, px2.
+    pub(super) least_distance2: f64,
     cavity: Cavity,
 }
 
@@ -60,7 +62,7 @@ pub(super) fn next(index: usize) -> usize {
 
 impl Triangulation {
     pub(super) fn new(vertices: Vec<Point>, triangles: Vec<[u32; 3]>, neighbours: Vec<[u32; 3]>) -> Self {
-        Self { vertices, triangles, neighbours, cavity: Cavity::default() }
+        Self { vertices, triangles, neighbours, least_distance2: 0.0, cavity: Cavity::default() }
     }
 
     pub(super) fn corners(&self, triangle: u32) -> [Point; 3] {
@@ -87,27 +89,32 @@ impl Triangulation {
         (0..self.triangles.len() as u32).flat_map(edges).filter(|&edge| self.is_boundary(edge))
     }
 
-    /// Numbers the vertices anew: those of the boundary first, around it from vertex 0, forwards in the triangles'
-    /// orientation or against it.
-    pub(super) fn hull_first(mut self, forwards: bool) -> (Self, u32) {
+    /// Numbers the vertices anew: those of the boundary first, loop by loop from each of `starts`, forwards in the
+    /// triangles' orientation or against it. Returns how many vertices each loop has.
+    pub(super) fn boundary_first(mut self, starts: &[u32], forwards: bool) -> (Self, Vec<u32>) {
         let mut onward = vec![BOUNDARY; self.vertices.len()];
         for [from, to] in self.boundary().map(|edge| self.ends(edge)).collect::<Vec<_>>() {
             let (from, to) = if forwards { (from, to) } else { (to, from) };
             onward[from as usize] = to;
         }
-        let mut order = vec![0];
-        let mut at = onward.first().copied().unwrap_or(0);
-        while at != 0 && at != BOUNDARY {
-            order.push(at);
-            at = onward[at as usize];
+        let mut order = Vec::new();
+        let mut lengths = Vec::new();
+        for &start in starts {
+            let first = order.len();
+            order.push(start);
+            let mut at = onward.get(start as usize).copied().unwrap_or(BOUNDARY);
+            while at != start && at != BOUNDARY {
+                order.push(at);
+                at = onward[at as usize];
+            }
+            lengths.push((order.len() - first) as u32);
         }
-        let hull = order.len() as u32;
         order.extend((0..).zip(&onward).filter(|(_, next)| **next == BOUNDARY).map(|(v, _): (u32, _)| v));
         let mut numbers = vec![0; self.vertices.len()];
         order.iter().zip(0..).for_each(|(&old, new)| numbers[old as usize] = new);
         self.triangles.iter_mut().flatten().for_each(|v| *v = numbers[*v as usize]);
         self.vertices = order.iter().map(|&old| self.vertices[old as usize]).collect();
-        (self, hull)
+        (self, lengths)
     }
 
     /// Goes from triangle to triangle towards `p`, by the shortest way that the signs allow; fast, but it may be
@@ -236,7 +243,11 @@ impl Triangulation {
         let fan = &cavity.rim[usize::from(opened)..];
         let positive = |rim: &Rim| orient(p, self.vertices[rim.from as usize], self.vertices[rim.to as usize]) > 0.0;
         // Without inner vertices a cavity of n triangles has a rim of n + 2.
-        let sound = cavity.rim.len() == cavity.triangles.len() + 2 && fan.iter().all(positive);
+        // What is nearest to the point lies on the rim.
+        let near = |rim: &Rim| distance2(p, self.vertices[rim.from as usize]) < self.least_distance2;
+        let sound = cavity.rim.len() == cavity.triangles.len() + 2
+            && fan.iter().all(positive)
+            && (self.least_distance2 == 0.0 || !cavity.rim.iter().any(near));
         if !sound {
             self.cavity = cavity;
             return Insertion::REFUSED;

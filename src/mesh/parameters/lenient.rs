@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use validator::ValidateRange;
 
-use super::table::Kind;
+use super::table::{EFFORT, HOLES, ISLANDS, Kind, OUTLINE, PRESET, SYMMETRY};
 
 /// A number that was given, or was not, or is none. It never fails to deserialize, so that one pass over all
 /// parameters finds every mistake.
@@ -64,7 +64,40 @@ pub(super) fn real<'de, D: Deserializer<'de>>(source: D) -> Result<Given, D::Err
     Ok(read(&Value::deserialize(source)?, Kind::Real))
 }
 
+/// For `deserialize_with` on words, one function for each list of them: a [`Given`] holds the word's place.
+pub(super) fn outline<'de, D: Deserializer<'de>>(source: D) -> Result<Given, D::Error> {
+    Ok(read(&Value::deserialize(source)?, OUTLINE.kind))
+}
+
+pub(super) fn effort<'de, D: Deserializer<'de>>(source: D) -> Result<Given, D::Error> {
+    Ok(read(&Value::deserialize(source)?, EFFORT.kind))
+}
+
+pub(super) fn islands<'de, D: Deserializer<'de>>(source: D) -> Result<Given, D::Error> {
+    Ok(read(&Value::deserialize(source)?, ISLANDS.kind))
+}
+
+pub(super) fn holes<'de, D: Deserializer<'de>>(source: D) -> Result<Given, D::Error> {
+    Ok(read(&Value::deserialize(source)?, HOLES.kind))
+}
+
+pub(super) fn symmetry<'de, D: Deserializer<'de>>(source: D) -> Result<Given, D::Error> {
+    Ok(read(&Value::deserialize(source)?, SYMMETRY.kind))
+}
+
+pub(super) fn preset<'de, D: Deserializer<'de>>(source: D) -> Result<Given, D::Error> {
+    Ok(read(&Value::deserialize(source)?, PRESET.kind))
+}
+
 fn read(value: &Value, kind: Kind) -> Given {
+    if let Kind::Choice(words) = kind {
+        let place = value.as_str().and_then(|text| words.iter().position(|word| *word == text.trim()));
+        return match place {
+            _ if value.is_null() => Given::Absent,
+            Some(place) => Given::Number(place as f64),
+            None => Given::NotANumber,
+        };
+    }
     let number = match value {
         Value::Null => return Given::Absent,
         Value::Bool(yes) => Some(f64::from(u8::from(*yes))),

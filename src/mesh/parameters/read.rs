@@ -5,10 +5,13 @@ use serde_json::{Map, Value};
 use validator::Validate;
 
 use super::MeshParameters;
+use super::choices::{Effort, Holes, Islands, OutlineMode, Preset, Symmetry};
 use super::lenient::{self, Given};
+use super::preset;
 use super::table::{
-    ALPHA_THRESHOLD, BINARY_THRESHOLD, BLUR_KERNEL_SIZE, CONCAVE_FACTOR, DENSITY_SCALING_FACTOR, DETAIL_FACTOR,
-    INTERNAL_VERTEX_DENSITY, MIN_CONTOUR_AREA, MIN_TRIANGLE_AREA, PARAMETERS,
+    ALPHA_THRESHOLD, BINARY_THRESHOLD, BLUR_KERNEL_SIZE, CONCAVE_FACTOR, DENSITY_SCALING_FACTOR, DETAIL_FACTOR, EFFORT,
+    HOLES, INTERNAL_VERTEX_DENSITY, ISLANDS, MAX_TRIANGLE_AREA, MAX_VERTICES, MIN_ANGLE, MIN_CONTOUR_AREA,
+    MIN_EDGE_LENGTH, MIN_TRIANGLE_AREA, OUTLINE, PADDING, PARAMETERS, Parameter, SYMMETRY,
 };
 use crate::mesh::echo::{echo, shorten};
 use crate::mesh::error::{Error, Result, Violation};
@@ -47,21 +50,66 @@ struct Candidate {
     #[serde(deserialize_with = "lenient::real")]
     #[validate(range(min = MIN_TRIANGLE_AREA.min, max = MIN_TRIANGLE_AREA.max))]
     min_triangle_area: Given,
+    #[serde(deserialize_with = "lenient::outline")]
+    #[validate(range(min = 0.0))]
+    outline: Given,
+    #[serde(deserialize_with = "lenient::real")]
+    #[validate(range(min = PADDING.min, max = PADDING.max))]
+    padding: Given,
+    #[serde(deserialize_with = "lenient::whole")]
+    #[validate(range(min = MAX_VERTICES.min, max = MAX_VERTICES.max))]
+    max_vertices: Given,
+    #[serde(deserialize_with = "lenient::effort")]
+    #[validate(range(min = 0.0))]
+    effort: Given,
+    #[serde(deserialize_with = "lenient::islands")]
+    #[validate(range(min = 0.0))]
+    islands: Given,
+    #[serde(deserialize_with = "lenient::holes")]
+    #[validate(range(min = 0.0))]
+    holes: Given,
+    #[serde(deserialize_with = "lenient::real")]
+    #[validate(range(min = MIN_ANGLE.min, max = MIN_ANGLE.max))]
+    min_angle: Given,
+    #[serde(deserialize_with = "lenient::real")]
+    #[validate(range(min = MIN_EDGE_LENGTH.min, max = MIN_EDGE_LENGTH.max))]
+    min_edge_length: Given,
+    #[serde(deserialize_with = "lenient::real")]
+    #[validate(range(min = MAX_TRIANGLE_AREA.min, max = MAX_TRIANGLE_AREA.max))]
+    max_triangle_area: Given,
+    #[serde(deserialize_with = "lenient::symmetry")]
+    #[validate(range(min = 0.0))]
+    symmetry: Given,
+    #[serde(deserialize_with = "lenient::preset")]
+    #[validate(range(min = 0.0))]
+    preset: Given,
 }
 
 impl Candidate {
     /// Call after validation only: the casts rely on the ranges.
     fn resolve(&self) -> MeshParameters {
+        let preset = Preset::at(self.preset.or(0.0));
+        let pick = |given: Given, row: &Parameter| given.or(preset::value(preset, row).unwrap_or(row.default));
         MeshParameters {
-            detail_factor: self.detail_factor.or(DETAIL_FACTOR.default),
-            alpha_threshold: self.alpha_threshold.or(ALPHA_THRESHOLD.default) as u8,
-            concave_factor: self.concave_factor.or(CONCAVE_FACTOR.default),
-            internal_vertex_density: self.internal_vertex_density.or(INTERNAL_VERTEX_DENSITY.default) as u32,
-            blur_kernel_size: self.blur_kernel_size.or(BLUR_KERNEL_SIZE.default) as u32,
-            binary_threshold: self.binary_threshold.or(BINARY_THRESHOLD.default) as u8,
-            min_contour_area: self.min_contour_area.or(MIN_CONTOUR_AREA.default),
-            density_scaling_factor: self.density_scaling_factor.or(DENSITY_SCALING_FACTOR.default),
-            min_triangle_area: self.min_triangle_area.or(MIN_TRIANGLE_AREA.default),
+            detail_factor: pick(self.detail_factor, &DETAIL_FACTOR),
+            alpha_threshold: pick(self.alpha_threshold, &ALPHA_THRESHOLD) as u8,
+            concave_factor: pick(self.concave_factor, &CONCAVE_FACTOR),
+            internal_vertex_density: pick(self.internal_vertex_density, &INTERNAL_VERTEX_DENSITY) as u32,
+            blur_kernel_size: pick(self.blur_kernel_size, &BLUR_KERNEL_SIZE) as u32,
+            binary_threshold: pick(self.binary_threshold, &BINARY_THRESHOLD) as u8,
+            min_contour_area: pick(self.min_contour_area, &MIN_CONTOUR_AREA),
+            density_scaling_factor: pick(self.density_scaling_factor, &DENSITY_SCALING_FACTOR),
+            min_triangle_area: pick(self.min_triangle_area, &MIN_TRIANGLE_AREA),
+            outline: OutlineMode::at(pick(self.outline, &OUTLINE)),
+            padding: pick(self.padding, &PADDING),
+            max_vertices: pick(self.max_vertices, &MAX_VERTICES) as u32,
+            effort: Effort::at(pick(self.effort, &EFFORT)),
+            islands: Islands::at(pick(self.islands, &ISLANDS)),
+            holes: Holes::at(pick(self.holes, &HOLES)),
+            min_angle: pick(self.min_angle, &MIN_ANGLE),
+            min_edge_length: pick(self.min_edge_length, &MIN_EDGE_LENGTH),
+            max_triangle_area: pick(self.max_triangle_area, &MAX_TRIANGLE_AREA),
+            symmetry: Symmetry::at(pick(self.symmetry, &SYMMETRY)),
         }
     }
 
@@ -74,7 +122,19 @@ impl Candidate {
             value: given.get(row.name).map_or(Value::Null, echo),
             expected: row.expected(),
         });
-        Err(Error::Parameters(violations.collect()))
+        let violations: Vec<Violation> =
+            violations.filter(|v| v.name != MIN_CONTOUR_AREA.name || !self.keeps_all_specks()).collect();
+        if violations.is_empty() { Ok(()) } else { Err(Error::Parameters(violations)) }
+    }
+}
+
+impl Candidate {
+    /// With `outline = cover` an island may be as small as a pixel: 0 drops none.
+    fn keeps_all_specks(&self) -> bool {
+        let preset = Preset::at(self.preset.or(0.0));
+        let outline = self.outline.or(preset::value(preset, &OUTLINE).unwrap_or(OUTLINE.default));
+        matches!(self.min_contour_area, Given::Number(area) if (0.0..=MIN_CONTOUR_AREA.max).contains(&area))
+            && OutlineMode::at(outline) == OutlineMode::Cover
     }
 }
 
@@ -90,8 +150,24 @@ impl From<&MeshParameters> for Candidate {
             min_contour_area: parameters.min_contour_area.into(),
             density_scaling_factor: parameters.density_scaling_factor.into(),
             min_triangle_area: parameters.min_triangle_area.into(),
+            outline: place(parameters.outline as usize),
+            padding: parameters.padding.into(),
+            max_vertices: f64::from(parameters.max_vertices).into(),
+            effort: place(parameters.effort as usize),
+            islands: place(parameters.islands as usize),
+            holes: place(parameters.holes as usize),
+            min_angle: parameters.min_angle.into(),
+            min_edge_length: parameters.min_edge_length.into(),
+            max_triangle_area: parameters.max_triangle_area.into(),
+            symmetry: place(parameters.symmetry as usize),
+            preset: Given::Absent,
         }
     }
+}
+
+/// A word as it is given: its place in the table.
+fn place(word: usize) -> Given {
+    Given::Number(word as f64)
 }
 
 pub(super) fn from_json(value: &Value) -> Result<(MeshParameters, Vec<String>)> {

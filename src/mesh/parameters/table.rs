@@ -8,6 +8,8 @@ pub enum Kind {
     Whole,
     /// Any finite number.
     Real,
+    /// One of some words; range and default are their places in the list.
+    Choice(&'static [&'static str]),
 }
 
 /// One row of [`PARAMETERS`].
@@ -31,14 +33,33 @@ pub struct Parameter {
 }
 
 impl Parameter {
-    /// What a value must be, such as `a whole number from 0 to 255`.
+    /// What a value must be, such as `a whole number from 0 to 255` or `one of trace, cover`.
     #[must_use]
     pub fn expected(&self) -> String {
         let kind = match self.kind {
-            Kind::Whole => "a whole number",
-            Kind::Real => "a number",
+            Kind::Whole => "a whole number from",
+            Kind::Real => "a number from",
+            Kind::Choice(_) => "one of",
         };
-        format!("{kind} from {} to {}", self.min, self.max)
+        format!("{kind} {}", self.range())
+    }
+
+    /// The values allowed, such as `0 to 255` or `trace, cover`.
+    #[must_use]
+    pub fn range(&self) -> String {
+        match self.kind {
+            Kind::Choice(words) => words.join(", "),
+            Kind::Whole | Kind::Real => format!("{} to {}", self.min, self.max),
+        }
+    }
+
+    /// The value when absent, such as `10` or `trace`.
+    #[must_use]
+    pub fn default_value(&self) -> String {
+        match self.kind {
+            Kind::Choice(words) => words.get(self.default as usize).copied().unwrap_or_default().to_owned(),
+            Kind::Whole | Kind::Real => self.default.to_string(),
+        }
     }
 }
 
@@ -132,8 +153,118 @@ pub(super) const MIN_TRIANGLE_AREA: Parameter = Parameter {
     effect: "the density's largest allowed area is never below this: higher makes fewer triangles",
 };
 
-/// Every parameter, in the specification's order.
-pub const PARAMETERS: [Parameter; 9] = [
+pub(super) const OUTLINE: Parameter = Parameter {
+    name: "outline",
+    kind: Kind::Choice(&["trace", "cover"]),
+    min: 0.0,
+    max: 1.0,
+    default: 0.0,
+    unit: "",
+    effect: "trace follows the shape as OpenCV does, cover leaves no pixel out and needs no blur or binary_threshold",
+};
+
+pub(super) const PADDING: Parameter = Parameter {
+    name: "padding",
+    kind: Kind::Real,
+    min: 0.0,
+    max: 64.0,
+    default: 0.0,
+    unit: "px",
+    effect: "cover: room around the shape: higher moves the outline further out",
+};
+
+pub(super) const MAX_VERTICES: Parameter = Parameter {
+    name: "max_vertices",
+    kind: Kind::Whole,
+    min: 0.0,
+    max: 1000.0,
+    default: 0.0,
+    unit: "",
+    effect: "cover: most vertices of all outlines together, the best outline within it; 0: as detail_factor asks",
+};
+
+pub(super) const EFFORT: Parameter = Parameter {
+    name: "effort",
+    kind: Kind::Choice(&["fast", "best"]),
+    min: 0.0,
+    max: 1.0,
+    default: 0.0,
+    unit: "",
+    effect: "cover: best searches longer for a tighter outline",
+};
+
+pub(super) const ISLANDS: Parameter = Parameter {
+    name: "islands",
+    kind: Kind::Choice(&["largest", "all", "bridge"]),
+    min: 0.0,
+    max: 2.0,
+    default: 0.0,
+    unit: "",
+    effect: "cover: which islands are kept: bridge joins all to one hull by thin bridges",
+};
+
+pub(super) const HOLES: Parameter = Parameter {
+    name: "holes",
+    kind: Kind::Choice(&["fill", "cut"]),
+    min: 0.0,
+    max: 1.0,
+    default: 0.0,
+    unit: "",
+    effect: "cover: cut leaves holes of min_contour_area or more open where vertices allow",
+};
+
+pub(super) const MIN_ANGLE: Parameter = Parameter {
+    name: "min_angle",
+    kind: Kind::Real,
+    min: 0.0,
+    max: 30.0,
+    default: 0.0,
+    unit: "degrees",
+    effect: "cover: adds vertices inside until no triangle is flatter where the outline allows; 0: none",
+};
+
+pub(super) const MIN_EDGE_LENGTH: Parameter = Parameter {
+    name: "min_edge_length",
+    kind: Kind::Real,
+    min: 0.0,
+    max: 256.0,
+    default: 0.0,
+    unit: "px",
+    effect: "cover: no two vertices are closer: higher spreads them",
+};
+
+pub(super) const MAX_TRIANGLE_AREA: Parameter = Parameter {
+    name: "max_triangle_area",
+    kind: Kind::Real,
+    min: 0.0,
+    max: 1e9,
+    default: 0.0,
+    unit: "px2",
+    effect: "cover: adds vertices inside until no triangle is larger; 0: any size",
+};
+
+pub(super) const SYMMETRY: Parameter = Parameter {
+    name: "symmetry",
+    kind: Kind::Choice(&["none", "auto", "x"]),
+    min: 0.0,
+    max: 2.0,
+    default: 0.0,
+    unit: "",
+    effect: "cover: a mirror-symmetric mesh about an upright axis: where the image is (auto), or always (x)",
+};
+
+pub(super) const PRESET: Parameter = Parameter {
+    name: "preset",
+    kind: Kind::Choice(&["none", "sprite", "deform"]),
+    min: 0.0,
+    max: 2.0,
+    default: 0.0,
+    unit: "",
+    effect: "values for an intent, each of which may be set otherwise: sprite few vertices, deform an even inside",
+};
+
+/// Every parameter: the specification's nine in its order, then those of `outline = cover`.
+pub const PARAMETERS: [Parameter; 20] = [
     DETAIL_FACTOR,
     ALPHA_THRESHOLD,
     CONCAVE_FACTOR,
@@ -143,4 +274,15 @@ pub const PARAMETERS: [Parameter; 9] = [
     MIN_CONTOUR_AREA,
     DENSITY_SCALING_FACTOR,
     MIN_TRIANGLE_AREA,
+    OUTLINE,
+    PADDING,
+    MAX_VERTICES,
+    EFFORT,
+    ISLANDS,
+    HOLES,
+    MIN_ANGLE,
+    MIN_EDGE_LENGTH,
+    MAX_TRIANGLE_AREA,
+    SYMMETRY,
+    PRESET,
 ];

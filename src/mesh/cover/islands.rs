@@ -1,0 +1,89 @@
+//! Which islands and holes of a mask count.
+
+use super::rings::Ring;
+use crate::mesh::error::{Error, Result};
+use crate::mesh::parameters::{Holes, Islands, MeshParameters, Symmetry};
+
+/// What is kept, and what the caller should know about the rest.
+pub(super) struct Kept {
+    /// Outer rings and the holes that are cut, in raster order, an island's outer ring before its holes.
+    pub(super) rings: Vec<Ring>,
+    pub(super) warnings: Vec<String>,
+}
+
+/// Chooses islands: those of `min_contour_area` or more, or the largest alone. Islands within a hole that is filled are
+/// covered with it and are none of their own.
+///
+/// # Errors
+/// [`Error::ContourExtraction`] if none is large enough.
+pub(super) fn choose(rings: &[Ring], p: &MeshParameters) -> Result<Kept> {
+    let areas = areas_px2(rings);
+    let largest = rings.iter().zip(0..).filter(|(ring, _)| !ring.is_hole()).max_by_key(|(_, i)| areas[*i as usize]);
+    let largest: Option<u32> = largest.map(|(_, i)| i);
+    let largest_px2 = largest.map_or(0, |i| areas[i as usize]);
+    if largest_px2 == 0 || (largest_px2 as f64) < p.min_contour_area {
+        return Err(nothing(largest_px2, p));
+    }
+    let mut kept = Kept { rings: Vec::new(), warnings: Vec::new() };
+    // By the number of an outer ring: its number among the kept, or none if a hole was filled over it.
+    let mut numbers: Vec<Option<u32>> = vec![None; rings.len()];
+    let mut covered = vec![false; rings.len()];
+    let (mut specks, mut specks_px2, mut others, mut others_px2) = (0, 0, 0, 0);
+    // Of a mirrored pair neither is the largest.
+    let is_twin = |area_px2: i64| p.symmetry != Symmetry::None && area_px2 == largest_px2;
+    for (i, ring) in rings.iter().enumerate().filter(|(_, ring)| !ring.is_hole()) {
+        let hole = ring.within.map(|hole| &rings[hole as usize]);
+        covered[i] = hole.is_some_and(|hole| {
+            let around = hole.island as usize;
+            covered[around] || (numbers[around].is_some() && !is_cut(hole, p))
+        });
+        if covered[i] {
+            continue;
+        }
+        if (areas[i] as f64) < p.min_contour_area {
+            (specks, specks_px2) = (specks + 1, specks_px2 + areas[i]);
+        } else if p.islands == Islands::Largest && largest != Some(i as u32) && !is_twin(areas[i]) {
+            (others, others_px2) = (others + 1, others_px2 + areas[i]);
+        } else {
+            let number = kept.rings.len() as u32;
+            numbers[i] = Some(number);
+            kept.rings.push(Ring { island: number, within: None, ..ring.clone() });
+            let holes = rings.iter().filter(|hole| hole.is_hole() && hole.island as usize == i && is_cut(hole, p));
+            kept.rings.extend(holes.map(|hole| Ring { island: number, ..hole.clone() }));
+        }
+    }
+    if specks > 0 {
+        kept.warnings.push(format!(
+            "{specks} islands under {} px2 were left out, {specks_px2} px2 in all; lower min_contour_area to keep them",
+            p.min_contour_area
+        ));
+    }
+    if others > 0 {
+        kept.warnings.push(format!(
+            "only the largest island was kept, {others} others of {others_px2} px2 were left out; \
+             set islands to all or bridge to keep them"
+        ));
+    }
+    Ok(kept)
+}
+
+/// Whether a hole stays open.
+fn is_cut(hole: &Ring, p: &MeshParameters) -> bool {
+    p.holes == Holes::Cut && -hole.area_px2 as f64 >= p.min_contour_area
+}
+
+/// By the number of an outer ring, the pixels of its island.
+fn areas_px2(rings: &[Ring]) -> Vec<i64> {
+    let mut areas = vec![0; rings.len()];
+    rings.iter().for_each(|ring| areas[ring.island as usize] += ring.area_px2);
+    areas
+}
+
+fn nothing(largest_px2: i64, p: &MeshParameters) -> Error {
+    let reason = if largest_px2 == 0 {
+        "no pixel is inside".to_owned()
+    } else {
+        format!("the largest island has {largest_px2}")
+    };
+    Error::ContourExtraction { reason, largest_area: largest_px2 as f64, min_contour_area: p.min_contour_area }
+}

@@ -1,0 +1,224 @@
+//! The best outline of a ring within a number of vertices.
+//!
+//! Candidates come from coarsening, the shortest cycle through them is found for every number of vertices at once, and
+//! its vertices are moved to where it is smallest. What crosses itself is forbidden and sought anew; what cannot be
+//! mended falls back on the coarsened ring, which is simple by construction.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+
+use super::candidates::{self, Candidate, Canvas, Coarsening};
+use super::cycles::{Terms, Ways};
+use super::fixed::{Place, twice_area};
+use super::material::Material;
+use super::polish::{self, Polish};
+use super::simple;
+use crate::mesh::error::Result;
+use crate::mesh::observer::{Observer, Stage, check_stop};
+use crate::mesh::parameters::Effort;
+
+/// Searches before an outline that crosses itself is given up.
+const MOST_SEARCHES: usize = 24;
+
+/// Passes of the shortest cycle: the vertex that a pass must go through is chosen by the one before.
+const PASSES: usize = 3;
+
+/// How often `best` begins anew from what it has found.
+const RESTARTS: usize = 5;
+
+/// What an outline is sought for.
+pub(super) struct Task<'a> {
+    /// A hull that clings to the shape; see [`super::notches`].
+    pub(super) ring: &'a [Place],
+    /// What must not be cut: this ring.
+    pub(super) own: Material,
+    /// What must not even be touched: other islands.
+    pub(super) others: Material,
+    pub(super) canvas: Canvas,
+    /// Least length of an edge in steps of the grid.
+    pub(super) least_length: i32,
+    /// The upright axis, if the outline is the left half of one that is mirrored about it.
+    pub(super) axis: Option<i32>,
+    pub(super) effort: Effort,
+}
+
+/// Candidates and what coarsening can do, before a number of vertices is known.
+pub(super) struct Prepared<'a> {
+    task: Task<'a>,
+    candidates: Vec<Candidate>,
+    coarsening: Coarsening,
+}
+
+impl<'a> Prepared<'a> {
+    pub(super) fn new(task: Task<'a>) -> Self {
+        let (candidates, coarsening) = candidates::collect(task.ring, task.canvas, &task.others);
+        Self { task, candidates, coarsening }
+    }
+
+    /// Twice the area that coarsening adds for at most so many vertices; `None` if it does not come so far.
+    pub(super) fn coarse_cost(&self, vertices: usize) -> Option<i64> {
+        self.coarsening.cost(vertices)
+    }
+
+    /// Fewest vertices that coarsening reaches.
+    pub(super) fn fewest(&self) -> usize {
+        self.coarsening.fewest()
+    }
+
+    /// The corners of the ring: more vertices are never needed.
+    pub(super) fn corners(&self) -> usize {
+        self.task.ring.len()
+    }
+
+    /// The best outline of at most so many vertices. Where there is none, one of the fewest that there is.
+    pub(super) fn outline(&self, most: usize, observer: &dyn Observer) -> Result<Vec<Place>> {
+        if self.task.ring.len() <= most {
+            return Ok(self.task.ring.to_vec());
+        }
+        let search = Search { prepared: self, banned: RefCell::new(HashSet::new()) };
+        let found = search.run(most, observer)?;
+        let best = found.unwrap_or_else(|| self.coarsening.outline(most));
+        Ok(best.iter().map(|c| c.place).collect())
+    }
+}
+
+struct Search<'a> {
+    prepared: &'a Prepared<'a>,
+    /// Edges that led to outlines which cross themselves.
+    banned: RefCell<HashSet<(Place, Place)>>,
+}
+
+impl Search<'_> {
+    fn run(&self, most: usize, observer: &dyn Observer) -> Result<Option<Vec<Candidate>>> {
+        let task = &self.prepared.task;
+        let coarse = self.prepared.coarsening.cost(most);
+        let bound = coarse.unwrap_or(i64::MAX / 8);
+        let start = self.prepared.coarsening.outline(most);
+        let Some(mut best) = self.cycle(self.prepared.candidates.clone(), &start, bound, most, observer)? else {
+            return Ok(None);
+        };
+        best = self.polished(best, observer)?;
+        if task.effort == Effort::Best {
+            for restart in 0..RESTARTS {
+                let mut candidates = self.prepared.candidates.clone();
+                candidates.extend(&best);
+                candidates::sort(task.ring, &mut candidates);
+                let mut start = best.clone();
+                start.rotate_left(restart * best.len() / RESTARTS);
+                let Some(again) = self.cycle(candidates, &start, self.cost(&best), most, observer)? else { break };
+                let again = self.polished(again, observer)?;
+                if self.cost(&again) >= self.cost(&best) && restart > 1 {
+                    break;
+                }
+                if self.cost(&again) < self.cost(&best) {
+                    best = again;
+                }
+            }
+        }
+        Ok(Some(best))
+    }
+
+    /// Twice the area that an outline adds.
+    fn cost(&self, outline: &[Candidate]) -> i64 {
+        let places: Vec<Place> = outline.iter().map(|c| c.place).collect();
+        twice_area(&places) - twice_area(self.prepared.task.ring)
+    }
+
+    fn is_forbidden(&self, u: Place, v: Place) -> bool {
+        let task = &self.prepared.task;
+        self.banned.borrow().contains(&(u, v)) || task.own.is_cut_by(u, v) || task.others.is_touched_by(u, v)
+    }
+
+    /// The best simple cycle through candidates, of at most so many edges.
+    fn cycle(
+        &self,
+        candidates: Vec<Candidate>,
+        start: &[Candidate],
+        bound: i64,
+        most: usize,
+        observer: &dyn Observer,
+    ) -> Result<Option<Vec<Candidate>>> {
+        let task = &self.prepared.task;
+        let terms = Terms { least_length2: i64::from(task.least_length).pow(2), most_cost: bound };
+        let mut ways =
+            Ways::new(task.ring, candidates, terms, task.others.places(), &|u, v| self.is_forbidden(u, v), observer)?;
+        for _ in 0..MOST_SEARCHES {
+            let mut best: Option<(i64, Vec<usize>)> = None;
+            let mut through = start.first().and_then(|first| ways.find(first));
+            for _ in 0..PASSES {
+                check_stop(observer, Stage::Simplify)?;
+                let Some(first) = through else { break };
+                let cycles = ways.through(first, most);
+                let Some((cost, edges)) = (3..=most).filter_map(|edges| Some((cycles.cost(edges)?, edges))).min()
+                else {
+                    // Nothing passes here: try elsewhere.
+                    through = start.get(start.len() / 2).and_then(|other| ways.find(other)).filter(|o| *o != first);
+                    continue;
+                };
+                let vertices = cycles.vertices(edges);
+                through = Some(vertices[vertices.len() / 2]);
+                if best.as_ref().is_some_and(|(known, _)| *known <= cost) {
+                    break;
+                }
+                best = Some((cost, vertices));
+            }
+            let Some((_, vertices)) = best else { return Ok(None) };
+            let outline: Vec<Candidate> = vertices.iter().map(|&v| ways.candidates()[v]).collect();
+            if !self.ban_crossings(&outline) {
+                return Ok(Some(outline));
+            }
+            ways.ban(|u, v| self.banned.borrow().contains(&(u, v)));
+        }
+        Ok(None)
+    }
+
+    /// Forbids the larger of any two edges that meet where they should not; whether there were any.
+    fn ban_crossings(&self, outline: &[Candidate]) -> bool {
+        let places: Vec<Place> = outline.iter().map(|c| c.place).collect();
+        let count = places.len();
+        let edge = |i: usize| (places[i], places[(i + 1) % count]);
+        let length2 = |i: usize| super::fixed::distance2(edge(i).0, edge(i).1);
+        let crossings = simple::crossings(&places);
+        let mut banned = self.banned.borrow_mut();
+        for &(i, j) in &crossings {
+            banned.insert(if length2(i) >= length2(j) { edge(i) } else { edge(j) });
+        }
+        let pinches = self.pinches(&places);
+        for &i in &pinches {
+            banned.extend([edge((i + count - 1) % count), edge(i)]);
+        }
+        !crossings.is_empty() || !pinches.is_empty()
+    }
+
+    /// Vertices at which an outline would touch its mirror image, or come too close to it.
+    fn pinches(&self, places: &[Place]) -> Vec<usize> {
+        let Some(axis) = self.prepared.task.axis else { return Vec::new() };
+        let count = places.len();
+        let on = |i: usize| places[i % count][0] == axis;
+        let lone = |i: &usize| if on(*i) { !on(i + count - 1) && !on(i + 1) } else { self.is_near(places[*i], axis) };
+        (0..count).filter(lone).collect()
+    }
+
+    fn is_near(&self, place: Place, axis: i32) -> bool {
+        2 * (axis - place[0]) < self.prepared.task.least_length
+    }
+
+    fn polished(&self, outline: Vec<Candidate>, observer: &dyn Observer) -> Result<Vec<Candidate>> {
+        let task = &self.prepared.task;
+        let polish = Polish {
+            ring: task.ring,
+            others: task.others.places(),
+            canvas: task.canvas,
+            least_length2: i64::from(task.least_length).pow(2),
+            effort: task.effort,
+            is_forbidden: &|u, v| self.is_forbidden(u, v),
+        };
+        for _ in 0..MOST_SEARCHES {
+            let moved = polish::polish(&polish, outline.clone(), observer)?;
+            if !self.ban_crossings(&moved) {
+                return Ok(moved);
+            }
+        }
+        Ok(outline)
+    }
+}
