@@ -4,7 +4,8 @@ use super::MeshLimits;
 use super::error::{Error, Result};
 use super::observer::Observer;
 use super::parameters::{MeshParameters, OutlineMode};
-use super::refine::{Goal, MIN_ANGLE_DEGREES, Rings, estimate_triangles, refine};
+use super::refine::{Goal, MIN_ANGLE_DEGREES, estimate_triangles, refine};
+use super::rings::Rings;
 use super::triangulation::Triangulation;
 
 /// Refines a polygon's inside to the density asked for, if any. No triangle then exceeds

@@ -22,6 +22,7 @@ pub mod parameters;
 mod polygon;
 mod refine;
 mod repair;
+mod rings;
 pub mod score;
 mod simplify;
 mod triangulate;
@@ -36,7 +37,7 @@ pub use score::Scores;
 
 use assemble::Part;
 use parameters::OutlineMode;
-use refine::Rings;
+use rings::Rings;
 
 /// A triangle mesh over an image. Image space: origin top-left, x right, y down, px.
 #[derive(Debug, Clone, PartialEq)]

@@ -11,6 +11,7 @@ use super::geometry::{Point, cross, distance2, dot, lerp, minus, polygon_area};
 use super::lattice::Lattice;
 use super::nearby::Nearby;
 use super::observer::{Observer, Stage, check_stop};
+use super::rings::Rings;
 use super::triangulation::{BOUNDARY, Edge, Insertion, Triangulation, Walk, next};
 
 /// Smallest angle that refinement aims at where nothing else is asked, degrees. Ruppert's algorithm is sure to end up to
@@ -54,44 +55,6 @@ pub(super) struct Goal {
     /// From so many triangles on nothing is inserted for the sake of an angle alone: an estimate by areas knows nothing
     /// of angles, and an outline that runs back and forth can ask for several times as many.
     pub(super) max_triangles: u64,
-}
-
-/// The rings that bound a polygon: the hull and its holes, one after the other among the first vertices.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Rings(pub(super) Vec<usize>);
-
-impl Rings {
-    /// The corners of each.
-    pub(super) fn corners<'a>(&self, vertices: &'a [Point]) -> Vec<&'a [Point]> {
-        let mut rest = vertices;
-        let mut rings = Vec::new();
-        for &length in &self.0 {
-            let (ring, others) = rest.split_at(length.min(rest.len()));
-            rings.push(ring);
-            rest = others;
-        }
-        rings
-    }
-
-    /// The first corner of each.
-    pub(super) fn starts(&self) -> Vec<u32> {
-        let firsts = self.0.iter().scan(0, |next, &length| {
-            let first = *next;
-            *next += length as u32;
-            Some(first)
-        });
-        firsts.collect()
-    }
-
-    /// By corner, the next one around its ring.
-    fn onward(&self) -> Vec<u32> {
-        let starts = self.starts();
-        let ring = |(&start, &length): (&u32, &usize)| {
-            let length = length as u32;
-            (0..length).map(move |i| start + (i + 1) % length)
-        };
-        starts.iter().zip(&self.0).flat_map(ring).collect()
-    }
 }
 
 /// How many triangles refining a polygon is going to make: those of the lattice, and one more for each piece of the
