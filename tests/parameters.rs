@@ -195,6 +195,17 @@ fn what_is_given_beside_a_preset_wins() {
 }
 
 #[test]
+fn what_does_not_act_is_told() {
+    let warnings = |given: Value| MeshParameters::from_json(&given).unwrap().1;
+    assert_eq!(warnings(json!({ "max_vertices": 20, "holes": null })), ["max_vertices acts with outline cover alone"]);
+    assert_eq!(
+        warnings(json!({ "preset": "sprite", "blur_kernel_size": 5 })),
+        ["blur_kernel_size acts with outline trace alone"]
+    );
+    assert!(warnings(json!({ "outline": "cover", "holes": "cut", "detail_factor": 0.02 })).is_empty());
+}
+
+#[test]
 fn every_violation_is_reported_in_table_order() {
     let given = json!({
         "min_triangle_area": [], "alpha_threshold": 300, "detail_factor": "much", "blur_kernel_size": 2.5, "concave_factor": 1,

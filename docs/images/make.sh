@@ -46,3 +46,22 @@ row 0,5,60 tiny-heart-16.png binary_threshold "10 128 240" detail_factor=0.05
 row 5,35,60 lineart-spiderweb-512.png blur_kernel_size "1 9 21" detail_factor=0.05 binary_threshold=40
 draw largest islands-raincloud-512.png detail_factor=0.05
 python3 "$images/join.py" "$images/min_contour_area.png" 270 0,0,100 "$scratch/largest.mesh.png" "min_contour_area = 1 to 1000"
+
+covering="outline=cover min_contour_area=0"
+panels=()
+for budget in 16 32 64; do
+    draw "cover-$budget" limbs-octopus-512.png $covering max_vertices="$budget"
+    panels+=("$scratch/cover-$budget.mesh.png" "max_vertices = $budget")
+done
+python3 "$images/join.py" "$images/cover.png" 270 0,0,100 "${panels[@]}"
+row 0,0,100 limbs-octopus-512.png outline "trace cover" detail_factor=0.05 max_vertices=24
+row 0,0,100 limb-hand-512.png padding "0 8 24" $covering max_vertices=24
+row 0,0,100 limbs-octopus-512.png max_vertices "8 16 32" $covering
+row 0,0,100 symmetric-butterfly-512.png effort "fast best" $covering max_vertices=16
+row 0,0,100 islands-raincloud-512.png islands "largest all bridge" $covering max_vertices=40
+row 0,0,100 hole-ring-512.png holes "fill cut" $covering max_vertices=40
+row 0,0,100 limb-hand-512.png min_angle "0 15 25" $covering max_vertices=24
+row 0,0,100 limb-hand-512.png min_edge_length "0 16 48" $covering max_vertices=32 min_angle=20
+row 0,0,100 limb-hand-512.png max_triangle_area "0 4000 1000" $covering max_vertices=24
+row 0,0,100 symmetric-butterfly-512.png symmetry "none x" $covering max_vertices=24
+row 0,0,100 limb-hand-512.png preset "sprite deform"

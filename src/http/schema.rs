@@ -190,9 +190,35 @@ struct Bounds {
 struct Component {
     first_vertex: u32,
     hull_length: u32,
+    /// How many vertices lie on its boundary, those around holes with the hull's; left out where there are no holes.
+    #[schema(nullable = false)]
+    rim_length: Option<u32>,
     vertex_count: u32,
     first_triangle: u32,
     triangle_count: u32,
+}
+
+/// How the mesh fits the image; with `outline` cover.
+#[derive(ToSchema)]
+struct Scores {
+    /// Pixels of at least `alpha_threshold`.
+    opaque_px: u64,
+    /// Pixels whose centre lies in a triangle.
+    mesh_px: u64,
+    /// Opaque pixels that are not the mesh's.
+    lost_px: u64,
+    /// Share of the opaque pixels that are the mesh's.
+    coverage: f64,
+    /// Pixels of the mesh that are not opaque, for each opaque one.
+    overdraw: f64,
+    /// Pixels that are both, as a share of those that are either.
+    iou: f64,
+    /// The least angle of any triangle, degrees.
+    min_angle_deg: f64,
+    /// Share of triangles with an angle under 20 degrees.
+    sliver20: f64,
+    vertices: u64,
+    triangles: u64,
 }
 
 /// How the mesh was made.
@@ -207,6 +233,8 @@ struct Metadata {
     parameters: Parameters,
     /// What was odd, such as unknown parameters.
     warnings: Vec<String>,
+    #[schema(nullable = false)]
+    scores: Option<Scores>,
     engine_version: String,
     /// The image's digest.
     #[schema(nullable = false)]

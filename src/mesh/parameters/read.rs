@@ -174,7 +174,10 @@ pub(super) fn from_json(value: &Value) -> Result<(MeshParameters, Vec<String>)> 
     let Value::Object(given) = value else { return Err(not_an_object(value)) };
     let candidate = Candidate::deserialize(value).map_err(|error| Error::Internal(error.to_string()))?;
     candidate.check(given)?;
-    Ok((candidate.resolve(), warn_of_unknown(given)))
+    let parameters = candidate.resolve();
+    let mut warnings = warn_of_unknown(given);
+    warnings.extend(warn_of_idle(given, &parameters));
+    Ok((parameters, warnings))
 }
 
 pub(super) fn from_assignments<S: AsRef<str>>(
@@ -239,6 +242,21 @@ fn warn_of_unknown(given: &Map<String, Value>) -> Vec<String> {
         warnings.push(format!("{rest} more unknown parameters are ignored"));
     }
     warnings
+}
+
+/// Parameters that act with one way to the outline alone, and which.
+const OF_COVER: [Parameter; 9] =
+    [PADDING, MAX_VERTICES, EFFORT, ISLANDS, HOLES, MIN_ANGLE, MIN_EDGE_LENGTH, MAX_TRIANGLE_AREA, SYMMETRY];
+const OF_TRACE: [Parameter; 2] = [BLUR_KERNEL_SIZE, BINARY_THRESHOLD];
+
+/// What is given and changes nothing is more often a mistake than meant.
+fn warn_of_idle(given: &Map<String, Value>, p: &MeshParameters) -> Vec<String> {
+    let (idle, other): (&[Parameter], _) = match p.outline {
+        OutlineMode::Trace => (&OF_COVER, "cover"),
+        OutlineMode::Cover => (&OF_TRACE, "trace"),
+    };
+    let is_given = |row: &&Parameter| given.get(row.name).is_some_and(|value| !value.is_null());
+    idle.iter().filter(is_given).map(|row| format!("{} acts with outline {other} alone", row.name)).collect()
 }
 
 /// Jaro-Winkler favours common beginnings, which is how names are misremembered: `blur`, `detail`, `blurKernel`.
