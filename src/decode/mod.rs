@@ -14,6 +14,7 @@ mod jpeg;
 mod kind;
 mod picture;
 mod png;
+pub mod psd;
 mod source;
 mod webp;
 
