@@ -4,6 +4,7 @@
 //! the service from answering. It ends at a deadline or when called off, and a panic ends nothing but itself.
 
 mod admission;
+mod layers;
 mod watch;
 
 use std::io::Cursor;
@@ -17,6 +18,7 @@ use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
+pub use layers::PngLayer;
 pub use watch::Watch;
 
 use crate::blob::sha256;
@@ -126,6 +128,28 @@ impl Compute {
     /// Every [`ComputeError`] but [`ComputeError::Busy`].
     pub async fn run(&self, task: Task, watch: Arc<Watch>) -> Result<Made, ComputeError> {
         let bytes = cost_bytes(&task, self.images.mesh_limits.max_triangles);
+        let images = self.images;
+        self.admit(bytes, watch, move |clock| make(&task, &images, clock)).await
+    }
+
+    /// Takes a PSD apart, unless so many wait already that the answer would come late.
+    ///
+    /// # Errors
+    /// Every [`ComputeError`].
+    pub async fn layers_or_refuse(&self, file: Bytes, watch: Arc<Watch>) -> Result<Vec<PngLayer>, ComputeError> {
+        self.expect_room()?;
+        let limits = self.images.limits;
+        let bytes = layers::cost_bytes(&file, &limits)?;
+        self.admit(bytes, watch, move |clock| Ok(layers::take_apart(&file, &limits, clock)?)).await
+    }
+
+    /// Does work that takes so much memory on the pool, when its turn comes.
+    async fn admit<T: Send + 'static>(
+        &self,
+        bytes: u64,
+        watch: Arc<Watch>,
+        work: impl FnOnce(&StageClock<'_>) -> Result<T, ComputeError> + Send + 'static,
+    ) -> Result<T, ComputeError> {
         let admitted = tokio::select! {
             admitted = self.admission.enter(bytes) => admitted.ok_or(ComputeError::Cancelled)?,
             () = watch.over() => return Err(why_over(&watch)),
@@ -133,13 +157,12 @@ impl Compute {
         let began = Instant::now();
         let (sender, receiver) = oneshot::channel();
         let called_off_when_dropped = CalledOff(Some(Arc::clone(&watch)));
-        let (images, metrics) = (self.images, Arc::clone(&self.metrics));
+        let metrics = Arc::clone(&self.metrics);
         self.pool.spawn(move || {
-            let work = || make(&task, &images, &StageClock::new(&watch, &metrics));
             // What the work was doing is dropped with it, so nothing half-done is seen afterwards.
-            let made = catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(ComputeError::Panicked));
+            let made = catch_unwind(AssertUnwindSafe(|| work(&StageClock::new(&watch, &metrics))));
             drop(admitted);
-            let made = made.map_err(|error| match error {
+            let made = made.unwrap_or(Err(ComputeError::Panicked)).map_err(|error| match error {
                 ComputeError::Engine(mesh::Error::Stopped { .. }) => why_over(&watch),
                 other => other,
             });

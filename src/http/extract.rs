@@ -22,6 +22,9 @@ const TEXT_BYTES: usize = 4 << 20;
 /// Parts of a form beside its images: the nine parameters and a few more, with room for what is ignored.
 const MOST_FIELDS: usize = 100;
 
+/// What today's SpineLift app calls the file of a PSD.
+pub(super) const PSD_FILE: &str = "psd_file";
+
 /// Fields and files of a JSON object or of a multipart form, alike.
 #[derive(Debug, Default)]
 pub(super) struct Submission {
@@ -98,7 +101,7 @@ async fn read_form(request: Request, face: &Shared) -> Result<Submission, ApiErr
     while let Some(mut field) = form.next_field().await.map_err(|error| broken(&error.body_text()))? {
         parts_left = parts_left.checked_sub(1).ok_or_else(|| broken(&"it has too many parts; send fewer at once"))?;
         let name = field.name().unwrap_or_default().to_owned();
-        let is_file = matches!(name.as_str(), "file" | "files" | "file[]" | "files[]");
+        let is_file = matches!(name.as_str(), "file" | "files" | "file[]" | "files[]" | PSD_FILE);
         let most = if is_file { limit } else { TEXT_BYTES as u64 };
         let mut bytes = BytesMut::new();
         while let Some(chunk) = field.chunk().await.map_err(|error| broken(&error.body_text()))? {

@@ -15,7 +15,7 @@ use super::error::{ApiError, whole_seconds};
 use super::health::Checks;
 use super::throttle::Failures;
 use crate::app::App;
-use crate::compute::{ComputeError, Made, Task, Watch};
+use crate::compute::{ComputeError, Made, PngLayer, Task, Watch};
 use crate::job::JobState;
 use crate::result_link::{Completed, ResultLinks};
 use crate::store::{Job, Queue};
@@ -141,6 +141,12 @@ impl Face {
     pub(super) async fn compute(&self, task: Task) -> Result<Made, ApiError> {
         let watch = Watch::until(Instant::now() + self.app.config.http.request_timeout);
         Ok(self.counted(self.app.compute.run_or_refuse(task, Arc::new(watch)).await)?)
+    }
+
+    /// Takes a PSD apart within the request, unless too many wait for the engine.
+    pub(super) async fn layers(&self, file: Bytes) -> Result<Vec<PngLayer>, ApiError> {
+        let watch = Watch::until(Instant::now() + self.app.config.http.request_timeout);
+        Ok(self.counted(self.app.compute.layers_or_refuse(file, Arc::new(watch)).await)?)
     }
 
     /// A place to wait for news of a job, or 503: connections that only wait must leave some to those that work, and where

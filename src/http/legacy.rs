@@ -16,7 +16,7 @@ use crate::export::Format;
 use crate::mesh::parameters::PARAMETERS;
 
 /// Their paths. Errors there are `{"detail"}` whatever `Accept` says and wherever they come from: the app reads no other.
-pub(super) const PATHS: [&str; 2] = ["/api/generate_mesh", "/api/generate_mesh_from_file"];
+pub(super) const PATHS: [&str; 3] = ["/api/generate_mesh", "/api/generate_mesh_from_file", super::psd_layers::PATH];
 
 /// What the app reads of a mesh.
 const PARTS: [&str; 5] = ["vertices", "triangles", "uvs", "bounds", "metadata"];

@@ -25,6 +25,7 @@ mod openapi;
 mod origin;
 mod place;
 mod preview;
+mod psd_layers;
 mod request;
 mod result;
 mod schema;
@@ -143,6 +144,7 @@ fn legacy(face: &Shared) -> OpenApiRouter<Shared> {
     OpenApiRouter::new()
         .routes(routes!(legacy::from_url))
         .routes(routes!(legacy::from_file))
+        .routes(routes!(psd_layers::extract_layers))
         .route_layer(from_fn_with_state(Arc::clone(face), layers::refuse_when_busy))
         .route_layer(from_fn_with_state(Arc::clone(face), layers::refuse_when_draining))
         .route_layer(from_fn_with_state(Guard::new(face, Scope::Submit), auth::require_key))

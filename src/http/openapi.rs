@@ -92,6 +92,7 @@ const ERRORS: &[(&str, &[&[Code]])] = &[
     ("batch", &[ANY, KEYED, STORED, &[Code::BatchNotFound]]),
     ("legacy_generate_mesh", &[ANY, KEYED, BODY, ENGINE, FETCH]),
     ("legacy_generate_mesh_from_file", &[ANY, KEYED, BODY, ENGINE, FETCH]),
+    ("legacy_extract_layers", &[ANY, KEYED, BODY, &[Code::Failure(F::ImageLoadFailed)]]),
     ("health", &[&[Code::RequestTimeout, Code::Failure(F::Internal)]]),
     ("ready", &[&[Code::Failure(F::Internal)]]),
     ("metrics", &[KEYED, &[Code::RequestTimeout, Code::Failure(F::Internal)]]),
@@ -173,7 +174,7 @@ fn complete_operation(operation: &mut Value) {
 fn scope_of(operation: &str) -> &'static str {
     let scope = match operation {
         "generate" | "submit_batch" | "preview" | "cancel" | "redeliver" => Scope::Submit,
-        "legacy_generate_mesh" | "legacy_generate_mesh_from_file" => Scope::Submit,
+        "legacy_generate_mesh" | "legacy_generate_mesh_from_file" | "legacy_extract_layers" => Scope::Submit,
         "metrics" => Scope::Admin,
         _ => Scope::Read,
     };

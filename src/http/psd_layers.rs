@@ -1,0 +1,125 @@
+//! `POST /api/extract_layers`: the route by which today's SpineLift app takes a PSD apart.
+
+use axum::Json;
+use axum::extract::State;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::codes::Code;
+use super::error::ApiError;
+use super::extract::{PSD_FILE, Submission};
+use super::face::Shared;
+use super::request::Reader;
+use crate::compute::PngLayer;
+use crate::decode::psd;
+use crate::job::FailureCode;
+
+/// Its path.
+pub(super) const PATH: &str = "/api/extract_layers";
+
+/// A layered picture. What else today's SpineLift app sends, `project_id` and `callback_url`, is ignored: all there is to
+/// tell is in the answer.
+#[derive(ToSchema)]
+pub(super) struct PsdForm {
+    /// The PSD or PSB.
+    #[schema(value_type = String, content_media_type = "image/vnd.adobe.photoshop")]
+    psd_file: Vec<u8>,
+}
+
+/// The visible layers, bottom to top.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ExtractedLayers {
+    total_layers: usize,
+    layers: Vec<ExtractedLayer>,
+}
+
+/// One layer.
+#[derive(Serialize, ToSchema)]
+struct ExtractedLayer {
+    name: String,
+    /// A PNG of the layer's pixels, its masks applied, in Base64.
+    image_data: String,
+    /// Counted from 0 at the bottom.
+    position: usize,
+    bounds: LayerBounds,
+    /// `bounds.x`.
+    x: i32,
+    /// `bounds.y`.
+    y: i32,
+    /// `bounds.width`.
+    width: u32,
+    /// `bounds.height`.
+    height: u32,
+    /// 0 to 1, that of the layer's groups included.
+    opacity: f64,
+    /// How the layer meets what is below it, as `BlendMode.NORMAL`.
+    blend_mode: String,
+    metadata: LayerMetadata,
+}
+
+/// Where a layer lies on the canvas, px; it may reach beyond it.
+#[derive(Serialize, ToSchema)]
+struct LayerBounds {
+    x: i32,
+    y: i32,
+    width: u32,
+    height: u32,
+}
+
+/// What else is known of a layer.
+#[derive(Serialize, ToSchema)]
+struct LayerMetadata {
+    /// Always true: others are not extracted.
+    visible: bool,
+    has_mask: bool,
+    /// The names of the groups that it is in, outermost first.
+    groups: Vec<String>,
+}
+
+/// The layers of a PSD.
+#[utoipa::path(
+    post, path = "/api/extract_layers", operation_id = "legacy_extract_layers", tag = "legacy",
+    request_body(content = PsdForm, content_type = "multipart/form-data"),
+    responses((status = 200, body = ExtractedLayers, description = "The visible layers, bottom to top")),
+)]
+pub(super) async fn extract_layers(
+    State(face): State<Shared>,
+    submission: Submission,
+) -> Result<Json<ExtractedLayers>, ApiError> {
+    let mut files = submission.files;
+    let mut reader = Reader::default();
+    if files.len() != 1 {
+        reader.refuse(PSD_FILE, &files.len().into(), "one file, a part of a multipart form");
+    }
+    reader.finish()?;
+    let file = files.pop().ok_or_else(ApiError::internal)?;
+    if !psd::is_psd(&file) {
+        let message = "the file is not a PSD: it does not begin with 8BPS";
+        return Err(ApiError::new(Code::Failure(FailureCode::ImageFormatUnsupported), message));
+    }
+    let layers = face.layers(file).await?;
+    let layers: Vec<ExtractedLayer> = layers.into_iter().enumerate().map(ExtractedLayer::from).collect();
+    Ok(Json(ExtractedLayers { total_layers: layers.len(), layers }))
+}
+
+impl From<(usize, PngLayer)> for ExtractedLayer {
+    fn from((position, layer): (usize, PngLayer)) -> Self {
+        let PngLayer { name, groups, bounds, opacity, blend, has_mask, png } = layer;
+        let psd::Bounds { x, y, width, height } = bounds;
+        Self {
+            name,
+            image_data: STANDARD.encode(png),
+            position,
+            bounds: LayerBounds { x, y, width, height },
+            x,
+            y,
+            width,
+            height,
+            opacity,
+            blend_mode: format!("BlendMode.{}", blend.name().to_uppercase()),
+            metadata: LayerMetadata { visible: true, has_mask, groups },
+        }
+    }
+}
