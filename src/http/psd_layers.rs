@@ -12,21 +12,13 @@ use super::error::ApiError;
 use super::extract::{PSD_FILE, Submission};
 use super::face::Shared;
 use super::request::Reader;
+use super::schema::PsdForm;
 use crate::compute::PngLayer;
 use crate::decode::psd;
 use crate::job::FailureCode;
 
 /// Its path.
 pub(super) const PATH: &str = "/api/extract_layers";
-
-/// A layered picture. What else today's SpineLift app sends, `project_id` and `callback_url`, is ignored: all there is to
-/// tell is in the answer.
-#[derive(ToSchema)]
-pub(super) struct PsdForm {
-    /// The PSD or PSB.
-    #[schema(value_type = String, content_media_type = "image/vnd.adobe.photoshop")]
-    psd_file: Vec<u8>,
-}
 
 /// The visible layers, bottom to top.
 #[derive(Serialize, ToSchema)]

@@ -110,6 +110,15 @@ pub(super) struct LegacyForm {
     file: Vec<u8>,
 }
 
+/// A layered picture. What else today's SpineLift app sends, `project_id` and `callback_url`, is ignored: all there is to
+/// tell is in the answer.
+#[derive(ToSchema)]
+pub(super) struct PsdForm {
+    /// The PSD or PSB.
+    #[schema(value_type = String, content_media_type = "application/octet-stream")]
+    psd_file: Vec<u8>,
+}
+
 /// What today's SpineLift app reads.
 #[derive(ToSchema)]
 pub(super) struct LegacyResult {

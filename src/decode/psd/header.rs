@@ -1,6 +1,7 @@
 //! The 26 bytes that a PSD begins with, and the sections before its layers.
 
 use super::super::Limits;
+use super::super::kind::{MAGIC_BYTES, recognise};
 use super::super::source::check_limit;
 use super::bytes::{Bytes, fault};
 use crate::mesh::{Error, Result};
@@ -28,10 +29,10 @@ impl Header {
     /// Reads the header and passes over colour table and resources, to the length of the layer section.
     pub(super) fn read(bytes: &mut Bytes<'_>, limits: &Limits) -> Result<Self> {
         check_limit("file size", bytes.left() as u64, limits.max_bytes)?;
-        let first = bytes.rest();
+        let first = &bytes.rest()[..bytes.left().min(MAGIC_BYTES)];
         if !first.starts_with(&MAGIC) {
-            return Err(super::super::kind::recognise(&first[..first.len().min(super::super::kind::MAGIC_BYTES)])
-                .map_or_else(|error| error, |kind| Error::ImageFormat { found: format!("a {}", kind.name()) }));
+            let kind = recognise(first)?;
+            return Err(Error::ImageFormat { found: format!("it is a {}, not a PSD", kind.name()) });
         }
         bytes.take(MAGIC.len(), "magic")?;
         let version = bytes.u16("version")?;
@@ -86,7 +87,8 @@ fn colours(mode: u16) -> Result<u8> {
     Err(fault(format!("its colour mode is {name} ({mode}), RGB and greyscale are read; convert it to RGB")))
 }
 
-/// That the merged picture behind the layers is there: it is not read, but a file without it is cut short.
+/// That the merged picture behind the layers is there: it is not read, but a file without it is cut short. Deflated, as
+/// hardly any writer stores it, it does not say how long it is.
 pub(super) fn check_merged(bytes: &mut Bytes<'_>, header: &Header) -> Result<()> {
     const RAW: u16 = 0;
     const RUN_LENGTHS: u16 = 1;
