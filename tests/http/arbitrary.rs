@@ -57,6 +57,7 @@ fn line() -> impl Strategy<Value = (String, String)> {
             Just(format!("{MESH}/batch")),
             Just("/api/generate_mesh".to_owned()),
             Just("/api/generate_mesh_from_file".to_owned()),
+            Just("/api/extract_layers".to_owned()),
         ],
         2 => (id, "status|result|events|").prop_map(|(id, part)| format!("{MESH}/{id}/{part}")),
         1 => Just(format!("{MESH}/jobs")),
