@@ -14,6 +14,7 @@ use spinelift::export::{FORMATS, Format};
 use spinelift::mesh::{Error, MeshLimits, MeshParameters};
 
 use super::batch::{self, Done, Outcome};
+use super::character::{self, Told};
 use super::convert::Order;
 use super::input::{self, Input, Inputs};
 use super::output::{self, Target};
@@ -23,7 +24,7 @@ use super::{EXIT_IMAGE_FAILED, Usage, help, is_closed_pipe, save, say};
 
 /// Turn images into meshes
 ///
-/// Reads PNG, WebP, JPEG, GIF and BMP, told apart by their content. The shape is where the alpha channel says so; a
+/// Reads PNG, WebP, JPEG, GIF and BMP, told apart by their content; a PSD gives one skeleton of its visible layers. The shape is where the alpha channel says so; a
 /// mesh covers the largest connected shape. One image gives its result on standard output, several or a folder give one
 /// file each.
 #[derive(Debug, Args)]
@@ -108,6 +109,9 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 pub(super) fn run(args: &MeshArgs) -> anyhow::Result<ExitCode> {
     let inputs = input::find(&args.images)?;
     let order = args.order(inputs.images.len())?;
+    if character::is_asked_for(&inputs) {
+        return args.make_character(&order, &inputs);
+    }
     if args.format.is_none() {
         output::refuse_unknown_name(&inputs, args.output.as_deref())?;
     }
@@ -178,6 +182,32 @@ impl MeshArgs {
             sheet.write(&inputs.images, outcomes)?;
         }
         Ok(code)
+    }
+
+    /// One skeleton of a PSD's layers.
+    fn make_character(&self, order: &Order, inputs: &Inputs) -> anyhow::Result<ExitCode> {
+        if self.timings || order.sheet.is_some() {
+            return Err(
+                Usage("--timings and --contact-sheet do not go with a PSD; save its layers as images".into()).into()
+            );
+        }
+        let format = self.format.as_deref();
+        let skeleton = character::skeleton(inputs, format, self.output.as_deref(), self.loose)?;
+        self.say_warnings(order);
+        let shown = inputs.images.first().map(ToString::to_string).unwrap_or_default();
+        let Told { warnings, failures } = match character::make(order, inputs, &skeleton) {
+            Ok(told) => told,
+            Err(error) if error.is::<Usage>() => return Err(error),
+            Err(error) => {
+                say(format_args!("{shown}: {error:#}{}", how_to_raise_the_limit(&error)));
+                return Ok(ExitCode::from(EXIT_IMAGE_FAILED));
+            }
+        };
+        if !self.quiet {
+            warnings.iter().for_each(|warning| say(format_args!("{shown}: warning: {warning}")));
+        }
+        failures.iter().for_each(|failure| say(format_args!("{shown}: {failure}")));
+        Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_IMAGE_FAILED) })
     }
 
     fn say_warnings(&self, order: &Order) {

@@ -3,6 +3,7 @@
 #[cfg(feature = "serve")]
 mod admin;
 mod batch;
+mod character;
 mod completions;
 mod convert;
 #[cfg(feature = "serve")]

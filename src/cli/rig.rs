@@ -101,6 +101,10 @@ impl<'a> Member<'a> {
 }
 
 impl Skeleton {
+    pub(super) fn new(format: &'static RigFormat, path: PathBuf, loose: bool) -> Self {
+        Self { format, path, loose }
+    }
+
     /// The main file.
     pub(super) fn target(&self) -> Target {
         Target::File(self.path.clone())

@@ -82,12 +82,15 @@ pub struct Layer {
     pub picture: Picture,
 }
 
+/// The reason of layers that are switched off, or a group of theirs is.
+pub const HIDDEN: &str = "hidden";
+
 /// A layer that is no part.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeftOut {
     /// Its name.
     pub name: String,
-    /// Why, such as `hidden`.
+    /// Why, such as [`HIDDEN`].
     pub reason: &'static str,
 }
 
@@ -203,7 +206,7 @@ impl<'a> Outline<'a> {
     fn reason_left_out(&self, at: usize) -> Option<&'static str> {
         let record = &self.records[at];
         if !self.tree.visible[at] {
-            Some("hidden")
+            Some(HIDDEN)
         } else if record.is_adjustment {
             Some("an adjustment, which changes other layers and has no picture")
         } else if record.bounds.area() == 0 {
