@@ -1,7 +1,7 @@
 //! Layered files by three writers: what is read of them, and the picture that their parts give.
 //!
 //! testdata/psd is made by tests/psd/make.py, which tells where its lists and pictures come from.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, its helpers too")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 #![expect(unsafe_code, reason = "an allocator that counts")]
 
 #[path = "psd/damage.rs"]
