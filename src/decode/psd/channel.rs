@@ -2,8 +2,8 @@
 
 use fdeflate::Decompressor;
 
-use super::bytes::{Bytes, fault};
 use super::header::Header;
+use super::reader::{Bytes, fault};
 use super::records::Bounds;
 use crate::mesh::observer::check_stop;
 use crate::mesh::{Observer, Result, Stage};

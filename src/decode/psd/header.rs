@@ -3,7 +3,7 @@
 use super::super::Limits;
 use super::super::kind::{MAGIC_BYTES, recognise};
 use super::super::source::check_limit;
-use super::bytes::{Bytes, fault};
+use super::reader::{Bytes, fault};
 use crate::mesh::{Error, Result};
 
 /// The first four bytes of a PSD and of a PSB.

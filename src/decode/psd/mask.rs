@@ -1,6 +1,6 @@
 //! Masks: a grey picture that says how much of a layer, or of a whole group, is shown.
 
-use super::bytes::Bytes;
+use super::reader::Bytes;
 use super::records::Bounds;
 use crate::mesh::Result;
 

@@ -7,11 +7,11 @@
 //! other blend modes of groups, effects, softened masks, adjustments.
 
 mod blend;
-mod bytes;
 mod channel;
 mod header;
 mod mask;
 mod pixels;
+mod reader;
 mod records;
 mod share;
 mod tree;
@@ -25,8 +25,8 @@ use super::{Limits, Picture};
 use crate::mesh::Error;
 use crate::mesh::observer::check_stop;
 use crate::mesh::{Observer, Result, Stage};
-use bytes::{Bytes, fault};
 use header::Header;
+use reader::{Bytes, fault};
 use records::{Record, Role};
 use share::{Group, Piece};
 use tree::Tree;

@@ -1,9 +1,9 @@
 //! A layer's channels to straight RGBA, its mask applied.
 
-use super::bytes::fault;
 use super::channel;
 use super::header::Header;
 use super::mask::{Mask, MaskRecord, multiply};
+use super::reader::fault;
 use super::records::Record;
 use crate::mesh::{Observer, Result};
 

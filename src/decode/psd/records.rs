@@ -1,9 +1,9 @@
 //! Layer records: what the file says of each layer, bottom to top, before any pixels.
 
 use super::blend::BlendMode;
-use super::bytes::{Bytes, fault};
 use super::header::Header;
 use super::mask::MaskRecord;
+use super::reader::{Bytes, fault};
 use crate::mesh::Result;
 
 /// Sides of the largest canvas of the large format, px. Nothing lies further out.

@@ -1,6 +1,6 @@
 //! Which group a record is in, which layer it is clipped to, and whether it is seen.
 
-use super::bytes::fault;
+use super::reader::fault;
 use super::records::{Record, Role};
 use crate::mesh::Result;
 
