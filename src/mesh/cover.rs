@@ -6,6 +6,7 @@
 mod bridge;
 mod budget;
 mod candidates;
+mod coarsen;
 mod cycles;
 mod fixed;
 mod grow;
@@ -169,7 +170,7 @@ pub(super) fn mask_of(shape: &[Vec<[i32; 2]>], size: [u32; 2]) -> BitMask {
 /// vertex needs no search.
 fn corners_looked_at(effort: Effort, budget: usize, rings: usize) -> usize {
     let (few, many, each) = match effort {
-        Effort::Fast => (6 * budget, 240, 12),
+        Effort::Fast => (12 * budget, 300, 12),
         Effort::Best => (12 * budget, 480, 24),
     };
     let wanted = if budget == 0 { many } else { few.clamp(many / 2, many) };

@@ -7,7 +7,7 @@
 use std::cell::RefCell;
 use std::collections::HashSet;
 
-use super::candidates::{self, Candidate, Canvas, Coarsening};
+use super::candidates::{self, Candidate, Canvas, Coarsened};
 use super::cycles::{Terms, Ways};
 use super::fixed::{Place, twice_area};
 use super::material::Material;
@@ -46,23 +46,23 @@ pub(super) struct Task<'a> {
 pub(super) struct Prepared<'a> {
     task: Task<'a>,
     candidates: Vec<Candidate>,
-    coarsening: Coarsening,
+    coarsened: Coarsened,
 }
 
 impl<'a> Prepared<'a> {
     pub(super) fn new(task: Task<'a>) -> Self {
-        let (candidates, coarsening) = candidates::collect(task.ring, task.canvas, &task.others);
-        Self { task, candidates, coarsening }
+        let (candidates, coarsened) = candidates::collect(task.ring, task.canvas, &task.others);
+        Self { task, candidates, coarsened }
     }
 
     /// Twice the area that coarsening adds for at most so many vertices; `None` if it does not come so far.
     pub(super) fn coarse_cost(&self, vertices: usize) -> Option<i64> {
-        self.coarsening.cost(vertices)
+        self.coarsened.cost(vertices)
     }
 
     /// Fewest vertices that coarsening reaches.
     pub(super) fn fewest(&self) -> usize {
-        self.coarsening.fewest()
+        self.coarsened.fewest()
     }
 
     /// The corners of the ring: more vertices are never needed.
@@ -77,7 +77,7 @@ impl<'a> Prepared<'a> {
         }
         let search = Search { prepared: self, banned: RefCell::new(HashSet::new()) };
         let found = search.run(most, observer)?;
-        let best = found.unwrap_or_else(|| self.coarsening.outline(most));
+        let best = found.unwrap_or_else(|| self.coarsened.outline(most));
         Ok(best.iter().map(|c| c.place).collect())
     }
 }
@@ -91,10 +91,10 @@ struct Search<'a> {
 impl Search<'_> {
     fn run(&self, most: usize, observer: &dyn Observer) -> Result<Option<Vec<Candidate>>> {
         let task = &self.prepared.task;
-        let coarse = self.prepared.coarsening.cost(most);
+        let coarse = self.prepared.coarsened.cost(most);
         let bound = coarse.unwrap_or(i64::MAX / 8);
-        let start = self.prepared.coarsening.outline(most);
-        let Some(mut best) = self.cycle(self.prepared.candidates.clone(), &start, bound, most, observer)? else {
+        let starts = self.prepared.coarsened.starts(most);
+        let Some(mut best) = self.cycle(self.prepared.candidates.clone(), &starts, bound, most, observer)? else {
             return Ok(None);
         };
         best = self.polished(best, observer)?;
@@ -103,8 +103,7 @@ impl Search<'_> {
                 let mut candidates = self.prepared.candidates.clone();
                 candidates.extend(&best);
                 candidates::sort(task.ring, &mut candidates);
-                let mut start = best.clone();
-                start.rotate_left(restart * best.len() / RESTARTS);
+                let start = [best[restart * best.len() / RESTARTS]];
                 let Some(again) = self.cycle(candidates, &start, self.cost(&best), most, observer)? else { break };
                 let again = self.polished(again, observer)?;
                 if self.cost(&again) >= self.cost(&best) && restart > 1 {
@@ -133,7 +132,7 @@ impl Search<'_> {
     fn cycle(
         &self,
         candidates: Vec<Candidate>,
-        start: &[Candidate],
+        starts: &[Candidate],
         bound: i64,
         most: usize,
         observer: &dyn Observer,
@@ -143,26 +142,7 @@ impl Search<'_> {
         let mut ways =
             Ways::new(task.ring, candidates, terms, task.others.places(), &|u, v| self.is_forbidden(u, v), observer)?;
         for _ in 0..MOST_SEARCHES {
-            let mut best: Option<(i64, Vec<usize>)> = None;
-            let mut through = start.first().and_then(|first| ways.find(first));
-            for _ in 0..PASSES {
-                check_stop(observer, Stage::Simplify)?;
-                let Some(first) = through else { break };
-                let cycles = ways.through(first, most);
-                let Some((cost, edges)) = (3..=most).filter_map(|edges| Some((cycles.cost(edges)?, edges))).min()
-                else {
-                    // Nothing passes here: try elsewhere.
-                    through = start.get(start.len() / 2).and_then(|other| ways.find(other)).filter(|o| *o != first);
-                    continue;
-                };
-                let vertices = cycles.vertices(edges);
-                through = Some(vertices[vertices.len() / 2]);
-                if best.as_ref().is_some_and(|(known, _)| *known <= cost) {
-                    break;
-                }
-                best = Some((cost, vertices));
-            }
-            let Some((_, vertices)) = best else { return Ok(None) };
+            let Some(vertices) = shortest(&ways, starts, most, observer)? else { return Ok(None) };
             let outline: Vec<Candidate> = vertices.iter().map(|&v| ways.candidates()[v]).collect();
             if !self.ban_crossings(&outline) {
                 return Ok(Some(outline));
@@ -221,4 +201,27 @@ impl Search<'_> {
         }
         Ok(outline)
     }
+}
+
+/// The vertices of the shortest cycle of at most so many edges that is found from some places: through each of them, and
+/// then through what that gave.
+fn shortest(ways: &Ways, starts: &[Candidate], most: usize, observer: &dyn Observer) -> Result<Option<Vec<usize>>> {
+    let mut best: Option<(i64, Vec<usize>)> = None;
+    for start in starts {
+        let mut through = ways.find(start);
+        for _ in 0..PASSES {
+            check_stop(observer, Stage::Simplify)?;
+            let Some(first) = through else { break };
+            let cycles = ways.through(first, most);
+            let found = (3..=most).filter_map(|edges| Some((cycles.cost(edges)?, edges))).min();
+            let Some((cost, edges)) = found.filter(|(cost, _)| best.as_ref().is_none_or(|(known, _)| cost < known))
+            else {
+                break;
+            };
+            let vertices = cycles.vertices(edges);
+            through = Some(vertices[vertices.len() / 2]);
+            best = Some((cost, vertices));
+        }
+    }
+    Ok(best.map(|(_, vertices)| vertices))
 }

@@ -26,7 +26,7 @@ pub(super) struct Polish<'a> {
 /// The distances tried in steps of the grid, and the rounds at each.
 fn schedule(effort: Effort) -> (&'static [i32], usize) {
     match effort {
-        Effort::Fast => (&[128, 32, 8, 2], 2),
+        Effort::Fast => (&[128, 48, 16, 6, 2], 2),
         Effort::Best => (&[256, 128, 64, 32, 16, 8, 4, 2, 1], 4),
     }
 }
