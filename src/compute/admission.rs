@@ -8,6 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::Task;
 use crate::decode::{Kind, MOST_WEBP_CODES_BYTES, dimensions};
 use crate::mesh::MeshParameters;
+use crate::mesh::parameters::OutlineMode;
 
 /// The unit in which memory is handed out, bytes. Small images cost one unit.
 const UNIT_BYTES: u64 = 1 << 20;
@@ -33,6 +34,10 @@ const DRAWN_BYTES: u64 = 8 << 20;
 
 /// A triangle with its share of vertices, in the mesh, while it is refined, and as text.
 const BYTES_PER_TRIANGLE: u64 = 320;
+
+/// With `outline = cover` a ragged mask has runs, rings and corners, all of them bounded; see `mesh/cover/rings.rs`.
+const COVERED_BYTES_PER_PIXEL: u64 = 48;
+const COVERED_BYTES: u64 = 256 << 20;
 
 /// A picture drawn over its image holds the colours, and the drawing.
 const DRAWN_BYTES_PER_PIXEL: u64 = 8;
@@ -119,19 +124,32 @@ pub fn cost_bytes(task: &Task, max_triangles: u64) -> u64 {
     let pixels = u64::from(width).saturating_mul(u64::from(height));
     // Decoding is over when the mesh is refined, but most meshes are small, and the sum is simpler than the larger.
     let mesh = most_triangles(pixels, parameters).min(max_triangles).saturating_mul(BYTES_PER_TRIANGLE);
-    pixels.saturating_mul(per_pixel).saturating_add(beside).saturating_add(mesh)
+    let outline = if parameters.outline == OutlineMode::Cover { covered_bytes(width, height, parameters) } else { 0 };
+    pixels.saturating_mul(per_pixel).saturating_add(beside).saturating_add(mesh).saturating_add(outline)
+}
+
+/// What outlining takes on a canvas with its margin.
+fn covered_bytes(width: u32, height: u32, parameters: &MeshParameters) -> u64 {
+    let margin = 2 * parameters.padding.ceil() as u64;
+    let pixels = (u64::from(width) + margin).saturating_mul(u64::from(height) + margin);
+    pixels.saturating_mul(COVERED_BYTES_PER_PIXEL).min(COVERED_BYTES)
 }
 
 /// Triangles that a density makes on so many pixels at most; few of them come from the outline.
 fn most_triangles(pixels: u64, parameters: &MeshParameters) -> u64 {
-    if parameters.internal_vertex_density == 0 {
-        return 0;
-    }
     let pixels = pixels as f64;
+    let by_area = if parameters.outline == OutlineMode::Cover && parameters.max_triangle_area > 0.0 {
+        (pixels / parameters.max_triangle_area * 2.0) as u64
+    } else {
+        0
+    };
+    if parameters.internal_vertex_density == 0 {
+        return by_area;
+    }
     let shares = f64::from(parameters.internal_vertex_density) * parameters.density_scaling_factor;
     let largest_px2 = parameters.min_triangle_area.max(pixels / shares);
     // Refined triangles have on average three quarters of the largest area allowed, or more.
-    (pixels / largest_px2 * 2.0) as u64
+    by_area.max((pixels / largest_px2 * 2.0) as u64)
 }
 
 #[cfg(test)]

@@ -153,6 +153,10 @@ impl Shape {
     /// Where the vertices of a ring may be: away from the axis, unless the ring lies on it.
     fn canvas_of(&self, hull: &[Place]) -> Canvas {
         let mut canvas = self.canvas;
+        if self.rings.iter().filter(|ring| !ring.is_hole()).count() > 1 {
+            // Others are near; looking at all of them for each would take too long.
+            canvas = canvas.near(&Canvas::around(hull));
+        }
         if self.axis.is_some() && hull.iter().all(|place| place[0] < canvas.high[0]) {
             canvas.high[0] -= STEPS / 2;
         }
@@ -165,6 +169,9 @@ pub(super) fn mask_of(shape: &[Vec<[i32; 2]>], size: [u32; 2]) -> BitMask {
     let [width, height] = size.map(|side| side as usize);
     rings::fill(shape.iter().map(Vec::as_slice), width, height)
 }
+
+/// Most corners of one ring that the search looks at, but for a budget that is larger.
+const MOST_LOOKED_AT: usize = 600;
 
 /// Corners that the search looks at for a budget, of all rings together; a budget so large that all corners have a
 /// vertex needs no search.
@@ -187,15 +194,20 @@ impl Simplified {
     fn new(shape: &Shape, effort: Effort, p: &MeshParameters, observer: &dyn Observer) -> Result<Self> {
         let exact: Vec<Vec<Place>> = shape.rings.iter().map(|ring| shape.places(ring)).collect();
         let looked_at = corners_looked_at(effort, p.max_vertices as usize, exact.len());
-        let hulls = notches::fill(&exact, Extent { share: 0.0003, corners: looked_at }, observer)?;
+        let extent =
+            Extent { share: 0.0003, corners: looked_at, corners_of_each: MOST_LOOKED_AT.max(p.max_vertices as usize) };
+        let hulls = notches::fill(&exact, extent, observer)?;
         let prepare = |i: usize, current: &[Vec<Place>]| {
-            let others = current.iter().zip(&shape.rings).filter(|(_, ring)| ring.island != shape.rings[i].island);
+            let canvas = shape.canvas_of(&hulls[i]);
+            let others = current.iter().zip(&shape.rings).filter(|(outline, ring)| {
+                ring.island != shape.rings[i].island && canvas.meets(&Canvas::around(outline))
+            });
             let others: Vec<&Vec<Place>> = others.map(|(outline, _)| outline).collect();
             Prepared::new(Task {
                 ring: &hulls[i],
                 own: Material::new(&[&hulls[i]]),
                 others: Material::new(&others),
-                canvas: shape.canvas_of(&hulls[i]),
+                canvas,
                 least_length: (p.min_edge_length * f64::from(STEPS)).ceil() as i32,
                 axis: shape.axis.map(Axis::place),
                 effort,

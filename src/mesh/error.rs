@@ -84,6 +84,17 @@ pub enum Error {
         /// The parameter as it was given, px2.
         max_triangle_area: f64,
     },
+    /// With `outline = cover`, more to outline than any art has: noise, or a sheet of thousands of specks.
+    #[error(
+        "there are more than {limit} {what}, too many for outline cover; raise alpha_threshold or min_contour_area, \
+         set islands to largest or bridge, or use outline trace"
+    )]
+    TooRagged {
+        /// What there is too much of, such as `islands`.
+        what: &'static str,
+        /// Most of it that is allowed.
+        limit: usize,
+    },
     /// Parameters that are no number, no known type or out of range; all of them at once.
     #[error("{}", list_violations(.0))]
     Parameters(Vec<Violation>),
@@ -119,7 +130,7 @@ impl Error {
             Self::ImageFormat { .. } => "IMAGE_FORMAT_UNSUPPORTED",
             Self::ContourExtraction { .. } => "CONTOUR_EXTRACTION_FAILED",
             Self::Triangulation { .. } => "TRIANGULATION_FAILED",
-            Self::MeshTooLarge { .. } | Self::AreaTooSmall { .. } => "MESH_TOO_LARGE",
+            Self::MeshTooLarge { .. } | Self::AreaTooSmall { .. } | Self::TooRagged { .. } => "MESH_TOO_LARGE",
             Self::Parameters(_) => "VALIDATION_FAILED",
             Self::Stopped { .. } => "CANCELLED",
             Self::Internal(_) => "INTERNAL",
@@ -141,6 +152,7 @@ impl Error {
                 "estimated_triangles": estimate, "limit": limit,
                 "internal_vertex_density": density, "fitting_internal_vertex_density": fitting_density,
             }),
+            Self::TooRagged { what, limit } => json!({ "what": what, "limit": limit }),
             Self::AreaTooSmall { estimate, limit, max_triangle_area } => json!({
                 "estimated_triangles": estimate, "limit": limit, "max_triangle_area": max_triangle_area,
             }),

@@ -12,6 +12,9 @@ use crate::mesh::mask::BitMask;
 /// Straight pieces of an outline are given a point at least so often, px.
 const SPACING_PX: i32 = 8;
 
+/// Of more corners than this only every second, third, ... is looked at.
+const MOST_CORNERS: usize = 1 << 17;
+
 /// A point of an island's outline.
 struct Shore {
     at: [i32; 2],
@@ -28,7 +31,9 @@ impl HasPosition for Shore {
 
 /// Draws bridges of at least `width_px` into the mask of the islands.
 pub(super) fn draw(mask: &mut BitMask, rings: &[Ring], width_px: u32) -> Result<()> {
-    let shores: Vec<Shore> = rings.iter().flat_map(shores).collect();
+    let corners: usize = rings.iter().map(|ring| ring.corners.len()).sum();
+    let each = corners.div_ceil(MOST_CORNERS).max(1);
+    let shores: Vec<Shore> = rings.iter().flat_map(|ring| shores(ring).into_iter().step_by(each)).collect();
     let delaunay = DelaunayTriangulation::<Shore>::bulk_load_stable(shores)
         .map_err(|error| Error::Internal(format!("bridges: {error}")))?;
     let mut links: Vec<(i64, [[i32; 2]; 2], [u32; 2])> = delaunay

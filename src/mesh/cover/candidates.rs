@@ -5,7 +5,7 @@
 //! they meet. Each meeting point is remembered, so that there are places for outlines of any number of vertices.
 
 use super::coarsen::{Course, coarsen};
-use super::fixed::{Place, distance2, minus, turn, twice_area};
+use super::fixed::{Place, STEPS, distance2, minus, turn, twice_area};
 use super::material::Material;
 
 /// The rectangle that vertices must not leave.
@@ -22,6 +22,21 @@ impl Canvas {
             ring.iter().fold([start; 2], |m, p| [pick(m[0], p[0]), pick(m[1], p[1])])
         };
         Self { low: fold(i32::min, i32::MAX), high: fold(i32::max, i32::MIN) }
+    }
+
+    /// Whether two have a point in common.
+    pub(super) fn meets(&self, other: &Self) -> bool {
+        (0..2).all(|axis| self.low[axis] <= other.high[axis] && other.low[axis] <= self.high[axis])
+    }
+
+    /// The part within half its size and 16 px around a box.
+    pub(super) fn near(&self, around: &Self) -> Self {
+        let room = [0, 1].map(|axis| (around.high[axis] - around.low[axis]) / 2 + 16 * STEPS);
+        let room = room[0].max(room[1]);
+        Self {
+            low: [0, 1].map(|axis| self.low[axis].max(around.low[axis] - room)),
+            high: [0, 1].map(|axis| self.high[axis].min(around.high[axis] + room)),
+        }
     }
 
     /// Its corners, in the order of an outer ring.

@@ -1,8 +1,16 @@
 //! Which islands and holes of a mask count.
 
 use super::rings::Ring;
+use super::rings::no_more;
 use crate::mesh::error::{Error, Result};
 use crate::mesh::parameters::{Holes, Islands, MeshParameters, Symmetry};
+
+/// Most islands that are kept apart, and most that are bridged: each costs a search for its outline, or a place to bridge.
+const MOST_APART: usize = 2048;
+const MOST_BRIDGED: usize = 1 << 14;
+
+/// Most holes that stay open: the largest.
+const MOST_HOLES: usize = 512;
 
 /// What is kept, and what the caller should know about the rest.
 pub(super) struct Kept {
@@ -19,12 +27,16 @@ pub(super) struct Kept {
 pub(super) fn choose(rings: &[Ring], p: &MeshParameters) -> Result<Kept> {
     let areas = areas_px2(rings);
     let largest = rings.iter().zip(0..).filter(|(ring, _)| !ring.is_hole()).max_by_key(|(_, i)| areas[*i as usize]);
+    let least_hole_px2 = least_hole_px2(rings, p);
     let largest: Option<u32> = largest.map(|(_, i)| i);
     let largest_px2 = largest.map_or(0, |i| areas[i as usize]);
     if largest_px2 == 0 || (largest_px2 as f64) < p.min_contour_area {
         return Err(nothing(largest_px2, p));
     }
     let mut kept = Kept { rings: Vec::new(), warnings: Vec::new() };
+    let is_cut = |hole: &Ring| p.holes == Holes::Cut && -hole.area_px2 >= least_hole_px2;
+    let holes = holes_of_islands(rings);
+    let mut islands = 0;
     // By the number of an outer ring: its number among the kept, or none if a hole was filled over it.
     let mut numbers: Vec<Option<u32>> = vec![None; rings.len()];
     let mut covered = vec![false; rings.len()];
@@ -35,7 +47,7 @@ pub(super) fn choose(rings: &[Ring], p: &MeshParameters) -> Result<Kept> {
         let hole = ring.within.map(|hole| &rings[hole as usize]);
         covered[i] = hole.is_some_and(|hole| {
             let around = hole.island as usize;
-            covered[around] || (numbers[around].is_some() && !is_cut(hole, p))
+            covered[around] || (numbers[around].is_some() && !is_cut(hole))
         });
         if covered[i] {
             continue;
@@ -45,11 +57,16 @@ pub(super) fn choose(rings: &[Ring], p: &MeshParameters) -> Result<Kept> {
         } else if p.islands == Islands::Largest && largest != Some(i as u32) && !is_twin(areas[i]) {
             (others, others_px2) = (others + 1, others_px2 + areas[i]);
         } else {
+            islands += 1;
+            match p.islands {
+                Islands::Bridge => no_more(islands, MOST_BRIDGED, "islands to bridge")?,
+                _ => no_more(islands, MOST_APART, "islands to keep apart")?,
+            }
             let number = kept.rings.len() as u32;
             numbers[i] = Some(number);
             kept.rings.push(Ring { island: number, within: None, ..ring.clone() });
-            let holes = rings.iter().filter(|hole| hole.is_hole() && hole.island as usize == i && is_cut(hole, p));
-            kept.rings.extend(holes.map(|hole| Ring { island: number, ..hole.clone() }));
+            let open = holes[i].iter().map(|&hole| &rings[hole as usize]).filter(|hole| is_cut(hole));
+            kept.rings.extend(open.map(|hole| Ring { island: number, ..hole.clone() }));
         }
     }
     if specks > 0 {
@@ -67,9 +84,21 @@ pub(super) fn choose(rings: &[Ring], p: &MeshParameters) -> Result<Kept> {
     Ok(kept)
 }
 
-/// Whether a hole stays open.
-fn is_cut(hole: &Ring, p: &MeshParameters) -> bool {
-    p.holes == Holes::Cut && -hole.area_px2 as f64 >= p.min_contour_area
+/// Area from which a hole stays open, px2.
+fn least_hole_px2(rings: &[Ring], p: &MeshParameters) -> i64 {
+    let mut areas: Vec<i64> = rings.iter().filter(|ring| ring.is_hole()).map(|hole| -hole.area_px2).collect();
+    areas.sort_unstable_by_key(|&area| std::cmp::Reverse(area));
+    let one_too_many = areas.get(MOST_HOLES).map_or(0, |&area| area + 1);
+    one_too_many.max(p.min_contour_area.ceil() as i64)
+}
+
+/// By the number of an outer ring, the numbers of its holes.
+fn holes_of_islands(rings: &[Ring]) -> Vec<Vec<u32>> {
+    let mut holes = vec![Vec::new(); rings.len()];
+    for (ring, number) in rings.iter().zip(0..).filter(|(ring, _)| ring.is_hole()) {
+        holes[ring.island as usize].push(number);
+    }
+    holes
 }
 
 /// By the number of an outer ring, the pixels of its island.

@@ -21,6 +21,8 @@ pub(super) struct Extent {
     pub(super) share: f64,
     /// Corners of all rings together down to which more is added.
     pub(super) corners: usize,
+    /// Corners of one ring down to which more is added.
+    pub(super) corners_of_each: usize,
 }
 
 /// Fills the smallest notches of rings that neither touch themselves nor each other; they stay so. Rings keep their
@@ -41,8 +43,8 @@ pub(super) fn fill(rings: &[Vec<Place>], extent: Extent, observer: &dyn Observer
         if chain.notch(corner) != Some(size) {
             continue;
         }
-        if added + size > allowed && chain.left <= extent.corners {
-            break;
+        if added + size > allowed && chain.left <= extent.corners && !chain.is_long(corner, extent.corners_of_each) {
+            continue;
         }
         if !chain.is_free(corner) {
             continue;
@@ -87,6 +89,10 @@ impl Chain {
 
     fn ends(&self, corner: u32) -> [Place; 3] {
         [self.before[corner as usize], corner, self.after[corner as usize]].map(|c| self.places[c as usize])
+    }
+
+    fn is_long(&self, corner: u32, most: usize) -> bool {
+        self.lengths[self.ring[corner as usize] as usize] as usize > most
     }
 
     /// Twice the area of the notch at a corner, if it is one that may be filled.

@@ -4,12 +4,17 @@
 //! has a positive area and a hole's a negative one. The mask must be free of pinches (see [`super::pinches`]): then no
 //! ring touches itself or another.
 
-use crate::mesh::error::Result;
+use crate::mesh::error::{Error, Result};
 use crate::mesh::mask::BitMask;
 use crate::mesh::observer::{Observer, Stage, check_stop};
 
 /// Steps along a ring between two looks at the observer.
 const STEPS_PER_CHECK: usize = 1 << 16;
+
+/// Most runs of a mask, rings and corners of rings: bounds on memory. The most ragged art has some ten thousand corners.
+const MOST_RUNS: usize = 1 << 21;
+const MOST_RINGS: usize = 1 << 16;
+const MOST_CORNERS: usize = 1 << 20;
 
 /// No ring yet.
 const NONE: u32 = u32::MAX;
@@ -43,14 +48,15 @@ struct Runs {
 }
 
 impl Runs {
-    fn of(mask: &BitMask) -> Self {
+    fn of(mask: &BitMask) -> Result<Self> {
         let mut runs = Self { rows: vec![0], columns: Vec::new(), rings: Vec::new() };
         for y in 0..mask.height() {
             mask.runs(y, |start, end| runs.columns.push([start as i32, end as i32]));
+            no_more(runs.columns.len(), MOST_RUNS, "stretches of pixels")?;
             runs.rows.push(runs.columns.len());
         }
         runs.rings = vec![[NONE; 2]; runs.columns.len()];
-        runs
+        Ok(runs)
     }
 
     /// The run of a row that starts (`end` 0) or ends (`end` 1) at a column.
@@ -61,11 +67,18 @@ impl Runs {
     }
 }
 
+/// Refuses what no art has.
+pub(super) fn no_more(found: usize, limit: usize, what: &'static str) -> Result<()> {
+    if found > limit { Err(Error::TooRagged { what, limit }) } else { Ok(()) }
+}
+
 /// Every ring of a mask, in raster order of their first run.
 pub(super) fn trace(mask: &BitMask, observer: &dyn Observer) -> Result<Vec<Ring>> {
-    let mut runs = Runs::of(mask);
+    let mut runs = Runs::of(mask)?;
     let mut rings: Vec<Ring> = Vec::new();
+    let mut corner_count = 0;
     for y in 0..mask.height() {
+        check_stop(observer, Stage::Contour)?;
         for run in runs.rows[y]..runs.rows[y + 1] {
             if runs.rings[run][0] != NONE {
                 continue;
@@ -73,6 +86,9 @@ pub(super) fn trace(mask: &BitMask, observer: &dyn Observer) -> Result<Vec<Ring>
             let number = rings.len() as u32;
             let start = [runs.columns[run][0], y as i32 + 1];
             let corners = follow(mask, &mut runs, start, number, observer)?;
+            corner_count += corners.len();
+            no_more(corner_count, MOST_CORNERS, "corners of outlines")?;
+            no_more(rings.len() + 1, MOST_RINGS, "islands and holes")?;
             let area_px2 = area_px2(&corners);
             // The run to the left of a hole's right side is of the hole's own island.
             let island = if area_px2 > 0 { number } else { rings[runs.rings[run - 1][0] as usize].island };
@@ -96,6 +112,7 @@ fn follow(
     for step in 0_usize.. {
         if step % STEPS_PER_CHECK == 0 {
             check_stop(observer, Stage::Contour)?;
+            no_more(corners.len(), MOST_CORNERS, "corners of outlines")?;
         }
         match way {
             [0, -1] => note(runs.at(at[1] - 1, at[0], 0), &mut runs.rings, 0, number),
