@@ -40,6 +40,7 @@ fn parameters(u: &mut Unstructured<'_>) -> Result<MeshParameters> {
         min_angle: *u.choose(&[0.0, 0.0, 20.0, 30.0])?,
         min_edge_length: *u.choose(&[0.0, 0.0, 1.5, 6.0])?,
         max_triangle_area: *u.choose(&[0.0, 0.0, 2.0, 100.0])?,
+        rim: *u.choose(&[0.0, 0.0, 2.0, 9.5])?,
         symmetry: *u.choose(&[Symmetry::None, Symmetry::Auto, Symmetry::X])?,
     })
 }

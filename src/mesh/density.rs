@@ -27,7 +27,8 @@ pub(super) fn apply(
     let by_area = covers && p.max_triangle_area > 0.0;
     let by_angle = covers && p.min_angle > 0.0;
     let density = p.internal_vertex_density;
-    if density == 0 && !by_area && !by_angle {
+    let rim_px = if covers { p.rim } else { 0.0 };
+    if density == 0 && !by_area && !by_angle && rim_px == 0.0 {
         return Ok(());
     }
     let corners = rings.corners(&mesh.vertices);
@@ -45,6 +46,7 @@ pub(super) fn apply(
     let goal = Goal {
         max_area_px2: max_area_px2(density, size, p),
         min_angle_degrees: if by_angle { p.min_angle } else { MIN_ANGLE_DEGREES },
+        rim_px,
         max_triangles: limits.max_triangles,
     };
     mesh.least_distance2 = if covers { p.min_edge_length * p.min_edge_length } else { 0.0 };

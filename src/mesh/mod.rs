@@ -22,6 +22,7 @@ pub mod parameters;
 mod polygon;
 mod refine;
 mod repair;
+mod rim;
 mod rings;
 pub mod score;
 mod simplify;

@@ -80,6 +80,10 @@ pub struct MeshParameters {
     /// 0 allows any; smaller ones mean more vertices inside.
     #[serde(skip_serializing_if = "is_default")]
     pub max_triangle_area: f64,
+    /// Distance of a ring of vertices inside the outline, for meshes that are bent. In px. Range 0 to 256, default 0.
+    /// 0 adds none; there is none either where the shape is too thin for it.
+    #[serde(skip_serializing_if = "is_default")]
+    pub rim: f64,
     /// Whether the mesh is mirrored about an upright axis. Default none.
     #[serde(skip_serializing_if = "is_default")]
     pub symmetry: Symmetry,
@@ -110,6 +114,7 @@ impl Default for MeshParameters {
             min_angle: table::MIN_ANGLE.default,
             min_edge_length: table::MIN_EDGE_LENGTH.default,
             max_triangle_area: table::MAX_TRIANGLE_AREA.default,
+            rim: table::RIM.default,
             symmetry: Symmetry::default(),
         }
     }

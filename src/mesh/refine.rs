@@ -11,6 +11,7 @@ use super::geometry::{Point, cross, distance2, dot, lerp, minus, polygon_area};
 use super::lattice::Lattice;
 use super::nearby::Nearby;
 use super::observer::{Observer, Stage, check_stop};
+use super::rim;
 use super::rings::Rings;
 use super::triangulation::{BOUNDARY, Edge, Insertion, Triangulation, Walk, next};
 
@@ -52,6 +53,8 @@ pub(super) struct Goal {
     pub(super) max_area_px2: f64,
     /// Least angle of a triangle where the outline allows it, degrees.
     pub(super) min_angle_degrees: f64,
+    /// Distance of a ring of vertices from the boundary, px; 0 for none.
+    pub(super) rim_px: f64,
     /// From so many triangles on nothing is inserted for the sake of an angle alone: an estimate by areas knows nothing
     /// of angles, and an outline that runs back and forth can ask for several times as many.
     pub(super) max_triangles: u64,
@@ -82,9 +85,12 @@ pub(super) fn refine(mesh: &mut Triangulation, rings: &Rings, goal: Goal, observ
     let outlines = rings.corners(&corners);
     let spacing = spacing_px(goal.max_area_px2);
     let mut refinement = Refinement::new(mesh, rings, goal, spacing, observer);
+    if goal.rim_px > 0.0 {
+        refinement.fill(&rim::points(&outlines, goal.rim_px), goal.rim_px)?;
+    }
     if spacing.is_finite() {
         refinement.split_boundary(spacing)?;
-        let lattice = Lattice { spacing, margin: LATTICE_MARGIN * spacing };
+        let lattice = Lattice { spacing, margin: goal.rim_px + LATTICE_MARGIN * spacing };
         for (level, points) in lattice.levels(&outlines).iter().enumerate().rev() {
             refinement.fill(points, spacing * f64::from(1u32 << level))?;
         }

@@ -3,7 +3,7 @@
 use super::choices::Preset;
 use super::table::{
     DENSITY_SCALING_FACTOR, INTERNAL_VERTEX_DENSITY, ISLANDS, MAX_VERTICES, MIN_ANGLE, MIN_EDGE_LENGTH, OUTLINE,
-    PADDING, Parameter,
+    PADDING, Parameter, RIM,
 };
 
 /// Places of words in the table's lists.
@@ -14,12 +14,13 @@ const BRIDGE: f64 = 2.0;
 const SPRITE: &[(Parameter, f64)] = &[(OUTLINE, COVER), (ISLANDS, BRIDGE), (MAX_VERTICES, 16.0)];
 
 /// A mesh to bend: the outline a little away from the art, so that its triangles do not cut soft edges when they are
-/// stretched, and an inside as even as it goes.
+/// stretched, a ring inside it, and an inside as even as it goes.
 const DEFORM: &[(Parameter, f64)] = &[
     (OUTLINE, COVER),
     (ISLANDS, BRIDGE),
     (MAX_VERTICES, 32.0),
     (PADDING, 2.0),
+    (RIM, 8.0),
     (MIN_EDGE_LENGTH, 4.0),
     (MIN_ANGLE, 20.0),
     (INTERNAL_VERTEX_DENSITY, 1.0),

@@ -11,7 +11,7 @@ use super::preset;
 use super::table::{
     ALPHA_THRESHOLD, BINARY_THRESHOLD, BLUR_KERNEL_SIZE, CONCAVE_FACTOR, DENSITY_SCALING_FACTOR, DETAIL_FACTOR, EFFORT,
     HOLES, INTERNAL_VERTEX_DENSITY, ISLANDS, MAX_TRIANGLE_AREA, MAX_VERTICES, MIN_ANGLE, MIN_CONTOUR_AREA,
-    MIN_EDGE_LENGTH, MIN_TRIANGLE_AREA, OUTLINE, PADDING, PARAMETERS, Parameter, SYMMETRY,
+    MIN_EDGE_LENGTH, MIN_TRIANGLE_AREA, OUTLINE, PADDING, PARAMETERS, Parameter, RIM, SYMMETRY,
 };
 use crate::mesh::echo::{echo, shorten};
 use crate::mesh::error::{Error, Result, Violation};
@@ -77,6 +77,9 @@ struct Candidate {
     #[serde(deserialize_with = "lenient::real")]
     #[validate(range(min = MAX_TRIANGLE_AREA.min, max = MAX_TRIANGLE_AREA.max))]
     max_triangle_area: Given,
+    #[serde(deserialize_with = "lenient::real")]
+    #[validate(range(min = RIM.min, max = RIM.max))]
+    rim: Given,
     #[serde(deserialize_with = "lenient::symmetry")]
     #[validate(range(min = 0.0))]
     symmetry: Given,
@@ -109,6 +112,7 @@ impl Candidate {
             min_angle: pick(self.min_angle, &MIN_ANGLE),
             min_edge_length: pick(self.min_edge_length, &MIN_EDGE_LENGTH),
             max_triangle_area: pick(self.max_triangle_area, &MAX_TRIANGLE_AREA),
+            rim: pick(self.rim, &RIM),
             symmetry: Symmetry::at(pick(self.symmetry, &SYMMETRY)),
         }
     }
@@ -159,6 +163,7 @@ impl From<&MeshParameters> for Candidate {
             min_angle: parameters.min_angle.into(),
             min_edge_length: parameters.min_edge_length.into(),
             max_triangle_area: parameters.max_triangle_area.into(),
+            rim: parameters.rim.into(),
             symmetry: place(parameters.symmetry as usize),
             preset: Given::Absent,
         }
@@ -245,8 +250,8 @@ fn warn_of_unknown(given: &Map<String, Value>) -> Vec<String> {
 }
 
 /// Parameters that act with one way to the outline alone, and which.
-const OF_COVER: [Parameter; 9] =
-    [PADDING, MAX_VERTICES, EFFORT, ISLANDS, HOLES, MIN_ANGLE, MIN_EDGE_LENGTH, MAX_TRIANGLE_AREA, SYMMETRY];
+const OF_COVER: [Parameter; 10] =
+    [PADDING, MAX_VERTICES, EFFORT, ISLANDS, HOLES, MIN_ANGLE, MIN_EDGE_LENGTH, MAX_TRIANGLE_AREA, RIM, SYMMETRY];
 const OF_TRACE: [Parameter; 2] = [BLUR_KERNEL_SIZE, BINARY_THRESHOLD];
 
 /// What is given and changes nothing is more often a mistake than meant.

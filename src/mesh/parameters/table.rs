@@ -243,6 +243,16 @@ pub(super) const MAX_TRIANGLE_AREA: Parameter = Parameter {
     effect: "cover: adds vertices inside until no triangle is larger; 0: any size",
 };
 
+pub(super) const RIM: Parameter = Parameter {
+    name: "rim",
+    kind: Kind::Real,
+    min: 0.0,
+    max: 256.0,
+    default: 0.0,
+    unit: "px",
+    effect: "cover: a ring of vertices inside the outline at this distance, for bending; 0: none",
+};
+
 pub(super) const SYMMETRY: Parameter = Parameter {
     name: "symmetry",
     kind: Kind::Choice(&["none", "auto", "x"]),
@@ -264,7 +274,7 @@ pub(super) const PRESET: Parameter = Parameter {
 };
 
 /// Every parameter: the specification's nine in its order, then those of `outline = cover`.
-pub const PARAMETERS: [Parameter; 20] = [
+pub const PARAMETERS: [Parameter; 21] = [
     DETAIL_FACTOR,
     ALPHA_THRESHOLD,
     CONCAVE_FACTOR,
@@ -283,6 +293,7 @@ pub const PARAMETERS: [Parameter; 20] = [
     MIN_ANGLE,
     MIN_EDGE_LENGTH,
     MAX_TRIANGLE_AREA,
+    RIM,
     SYMMETRY,
     PRESET,
 ];
