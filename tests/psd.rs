@@ -84,7 +84,7 @@ fn parts_drawn_one_over_the_other_give_the_composite() {
         let document = read(&file(&name)).unwrap();
         let expected = file(&format!("{name}.png"));
         let expected = decode::rgba(Cursor::new(expected), &Limits::default(), &()).unwrap();
-        let drawn = draw(&document, |_| true);
+        let drawn = draw(&document, mesh_of);
         let expected = expected.pixels().as_chunks::<4>().0.iter().map(|pixel| premultiplied(*pixel, 1.0));
         let off = drawn.iter().zip(expected).enumerate().map(|(at, (drawn, expected))| {
             let off = drawn.iter().zip(expected).map(|(drawn, expected)| (drawn - expected).abs()).fold(0.0, f64::max);
@@ -96,15 +96,41 @@ fn parts_drawn_one_over_the_other_give_the_composite() {
     }
 }
 
-/// Draws every layer over those before it, where `covers` lets it: colours times alpha, and alpha, 0 to 255.
-fn draw(document: &Document, covers: impl Fn(&(i32, i32)) -> bool) -> Vec<[f64; 4]> {
+/// The layer's mesh as the command makes it. One that shows nothing has none.
+fn mesh_of(layer: &Layer) -> Option<Mesh> {
+    let picture = &layer.picture;
+    let alpha = picture.pixels().as_chunks::<4>().0.iter().map(|pixel| pixel[3]).collect();
+    let alpha = AlphaPlane::new(picture.width(), picture.height(), alpha).unwrap();
+    let given = json!({
+        "outline": "cover", "islands": "bridge", "alpha_threshold": 1, "min_contour_area": 0, "max_vertices": 12,
+    });
+    let (parameters, _) = MeshParameters::from_json(&given).unwrap();
+    mesh::build(&alpha, &parameters, &MeshLimits::default(), &()).ok()
+}
+
+/// Whether a pixel's centre lies in a triangle, its border included.
+fn covers(mesh: &Mesh, x: i32, y: i32) -> bool {
+    let at = [f64::from(x) + 0.5, f64::from(y) + 0.5];
+    mesh.triangles.iter().any(|corners| {
+        let corners = corners.map(|v| mesh.vertices[v as usize]);
+        (0..3).all(|i| {
+            let (a, b) = (corners[i], corners[(i + 1) % 3]);
+            (b[0] - a[0]) * (at[1] - a[1]) - (b[1] - a[1]) * (at[0] - a[0]) >= 0.0
+        })
+    })
+}
+
+/// Draws every layer over those before it, where its mesh is: colours times alpha, and alpha, 0 to 255.
+fn draw(document: &Document, mesh_of: impl Fn(&Layer) -> Option<Mesh>) -> Vec<[f64; 4]> {
     let (width, height) = (document.width as i32, document.height as i32);
     let mut canvas = vec![[0.0; 4]; (width * height) as usize];
     for layer in &document.layers {
+        let Some(mesh) = mesh_of(layer) else { continue };
         let places = (0..layer.bounds.height as i32).flat_map(|y| (0..layer.bounds.width as i32).map(move |x| (x, y)));
         for ((x, y), pixel) in places.zip(layer.picture.pixels().as_chunks::<4>().0) {
+            let is_covered = covers(&mesh, x, y);
             let (x, y) = (x + layer.bounds.x, y + layer.bounds.y);
-            if !(0..width).contains(&x) || !(0..height).contains(&y) || !covers(&(x, y)) {
+            if !(0..width).contains(&x) || !(0..height).contains(&y) || !is_covered {
                 continue;
             }
             let source = premultiplied(*pixel, layer.opacity);

@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use serde_json::{Map, Value, json};
 use spinelift::decode::psd::{self, BlendMode, Document, Layer, LayerLimits};
 use spinelift::export::{self, Blend, Part, RIG_FORMATS, RigFormat};
 use spinelift::mesh::{self, AlphaPlane, Mesh};
@@ -21,6 +22,22 @@ pub(super) struct Told {
     pub(super) warnings: Vec<String>,
     /// The layers that became no mesh, and why.
     pub(super) failures: Vec<String>,
+}
+
+/// Parameters with those of layers where they are not given: the setup pose must look like the document, so that nothing
+/// of a layer is left out.
+pub(super) fn with_defaults(mut given: Value) -> Value {
+    if given.is_null() {
+        given = Value::Object(Map::new());
+    }
+    if let Some(given) = given.as_object_mut() {
+        for (name, value) in
+            [("outline", json!("cover")), ("islands", json!("bridge")), ("alpha_threshold", json!(1)), ("min_contour_area", json!(0))]
+        {
+            given.entry(name).or_insert(value);
+        }
+    }
+    given
 }
 
 /// Whether the one input is a PSD, told by its content.

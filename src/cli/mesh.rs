@@ -24,9 +24,10 @@ use super::{EXIT_IMAGE_FAILED, Usage, help, is_closed_pipe, save, say};
 
 /// Turn images into meshes
 ///
-/// Reads PNG, WebP, JPEG, GIF and BMP, told apart by their content; a PSD gives one skeleton of its visible layers. The shape is where the alpha channel says so; a
-/// mesh covers the largest connected shape. One image gives its result on standard output, several or a folder give one
-/// file each.
+/// Reads PNG, WebP, JPEG, GIF and BMP, told apart by their content. The shape is where the alpha channel says so; a mesh
+/// covers the largest connected shape, or with `outline=cover` every pixel. One image gives its result on standard output,
+/// several or a folder give one file each. A PSD gives one skeleton of its visible layers, covered to the last pixel unless
+/// parameters say otherwise.
 #[derive(Debug, Args)]
 #[command(after_help = "`--help` has examples, the parameters and the exit status.", after_long_help = help::after_mesh())]
 pub(super) struct MeshArgs {
@@ -108,8 +109,9 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 /// Makes every mesh, then says what failed.
 pub(super) fn run(args: &MeshArgs) -> anyhow::Result<ExitCode> {
     let inputs = input::find(&args.images)?;
-    let order = args.order(inputs.images.len())?;
-    if character::is_asked_for(&inputs) {
+    let is_layered = character::is_asked_for(&inputs);
+    let order = args.order(inputs.images.len(), is_layered)?;
+    if is_layered {
         return args.make_character(&order, &inputs);
     }
     if args.format.is_none() {
@@ -136,8 +138,8 @@ pub(super) fn run(args: &MeshArgs) -> anyhow::Result<ExitCode> {
 }
 
 impl MeshArgs {
-    fn order(&self, images: usize) -> anyhow::Result<Order> {
-        let (parameters, warnings) = self.parameters()?;
+    fn order(&self, images: usize, is_layered: bool) -> anyhow::Result<Order> {
+        let (parameters, warnings) = self.parameters(is_layered)?;
         let format = match &self.format {
             Some(name) => Format::named(name),
             None => self.output.as_deref().and_then(output::format_of_name).or(FORMATS.first()),
@@ -152,8 +154,11 @@ impl MeshArgs {
         })
     }
 
-    fn parameters(&self) -> anyhow::Result<(MeshParameters, Vec<String>)> {
-        let base = self.params.as_deref().map_or(Ok(Value::Null), read_json)?;
+    fn parameters(&self, is_layered: bool) -> anyhow::Result<(MeshParameters, Vec<String>)> {
+        let mut base = self.params.as_deref().map_or(Ok(Value::Null), read_json)?;
+        if is_layered {
+            base = character::with_defaults(base);
+        }
         MeshParameters::from_assignments(&base, &self.set).map_err(|error| Usage(error.to_string()).into())
     }
 

@@ -60,6 +60,9 @@ impl Sheet {
 }
 
 /// What stands under a part beside the numbers of vertices and triangles.
-fn facts(_: &Mesh) -> Vec<(&'static str, String)> {
-    Vec::new()
+fn facts(mesh: &Mesh) -> Vec<(&'static str, String)> {
+    let Some(scores) = mesh.scores else { return Vec::new() };
+    // Rounded down: what is not all of it must not read as all of it.
+    let percent = (scores.coverage * 1000.0).floor() / 10.0;
+    vec![("covered", format!("{percent} %")), ("IoU", format!("{:.3}", scores.iou))]
 }
