@@ -1,6 +1,6 @@
 //! `outline = cover` on any mask: nothing is left out, the budget holds, equal bytes every time.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, its helpers too")]
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -65,6 +65,17 @@ fn build(alpha: &AlphaPlane, given: &Value) -> Result<Mesh, mesh::Error> {
     mesh::build(alpha, &parameters, &MeshLimits::default(), &())
 }
 
+/// The mesh, or none where nothing is inside. No other error will do: one is that a mesh fails its check.
+fn made(alpha: &AlphaPlane, given: &Value) -> Option<Mesh> {
+    match build(alpha, given) {
+        Ok(mesh) => Some(mesh),
+        Err(mesh::Error::ContourExtraction { .. }) => None,
+        // A noisy mask of 40 px can be refined into more triangles than are allowed, and is refused then.
+        Err(mesh::Error::AreaTooSmall { .. }) => None,
+        Err(error) => panic!("{error} with {given}"),
+    }
+}
+
 fn flipped(alpha: &AlphaPlane) -> AlphaPlane {
     let width = alpha.width() as usize;
     let values = alpha.to_values().unwrap();
@@ -95,7 +106,7 @@ proptest! {
 
     #[test]
     fn every_mesh_passes_its_check_and_comes_out_the_same(alpha in mask(), given in parameters()) {
-        let Ok(mesh) = build(&alpha, &given) else { return Ok(()) };
+        let Some(mesh) = made(&alpha, &given) else { return Ok(()) };
         prop_assert_eq!(mesh.check(), Ok(()));
         let again = build(&alpha, &given).unwrap();
         prop_assert_eq!(&mesh, &again);
@@ -105,7 +116,7 @@ proptest! {
     fn not_a_pixel_is_lost(alpha in mask(), mut given in parameters(), bridge in any::<bool>()) {
         given["islands"] = json!(if bridge { "bridge" } else { "all" });
         given["min_contour_area"] = json!(0);
-        let Ok(mesh) = build(&alpha, &given) else { return Ok(()) };
+        let Some(mesh) = made(&alpha, &given) else { return Ok(()) };
         prop_assert_eq!(mesh.scores.unwrap().lost_px, 0);
         prop_assert_eq!(mesh.scores.unwrap().coverage, 1.0);
         if bridge {
@@ -121,7 +132,7 @@ proptest! {
         for name in ["min_angle", "max_triangle_area", "rim", "min_edge_length"] {
             given[name] = json!(0);
         }
-        let Ok(mesh) = build(&alpha, &given) else { return Ok(()) };
+        let Some(mesh) = made(&alpha, &given) else { return Ok(()) };
         // A box is always possible; one that is mirrored has two vertices on its axis besides.
         let needed = if given["symmetry"] == "none" { 4 } else { 6 };
         prop_assert!(rim(&mesh) <= budget.max(needed), "{} of {budget}", rim(&mesh));
@@ -130,7 +141,7 @@ proptest! {
     #[test]
     fn a_mirrored_image_gives_the_mirrored_mesh(alpha in mask(), mut given in parameters()) {
         given["symmetry"] = json!("x");
-        let Ok(mesh) = build(&alpha, &given) else { return Ok(()) };
+        let Some(mesh) = made(&alpha, &given) else { return Ok(()) };
         let mirrored = build(&flipped(&alpha), &given).unwrap();
         let width = f64::from(alpha.width());
         let own = triangles(&mesh, |place| place);

@@ -342,7 +342,9 @@ proptest! {
             Ok((parameters, _)) => {
                 prop_assert!(parameters.check().is_ok());
                 let echoed = serde_json::to_value(&parameters).unwrap();
-                prop_assert_eq!(MeshParameters::from_json(&echoed).unwrap(), (parameters, vec![]));
+                let (again, warnings) = MeshParameters::from_json(&echoed).unwrap();
+                prop_assert_eq!(again, parameters);
+                prop_assert!(warnings.iter().all(|warning| warning.contains(" acts with outline ")), "{:?}", warnings);
             }
             Err(Error::Parameters(violations)) => prop_assert!(!violations.is_empty()),
             Err(other) => prop_assert!(false, "{}", other),

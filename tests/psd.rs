@@ -13,10 +13,10 @@ use std::fs;
 use std::io::Cursor;
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use spinelift::decode::psd::{self, Document, Layer, LayerLimits};
 use spinelift::decode::{self, Limits};
-use spinelift::mesh::{Error, Result};
+use spinelift::mesh::{self, AlphaPlane, Error, Mesh, MeshLimits, MeshParameters, Result};
 
 /// Levels of 255 that a part's picture may be off in any channel.
 const MOST_OFF: f64 = 2.0;
@@ -189,7 +189,7 @@ fn what_is_not_read_is_refused_with_advice() {
 #[test]
 fn a_caller_can_stop() {
     struct Stop;
-    impl spinelift::mesh::Observer for Stop {
+    impl mesh::Observer for Stop {
         fn should_stop(&self) -> bool {
             true
         }

@@ -20,14 +20,17 @@ use spinelift::mesh::{Error, MeshLimits, Stage};
 use blocks::blocks;
 
 /// The documents that are ours to keep true.
-const DOCUMENTS: [&str; 9] = [
+const DOCUMENTS: [&str; 12] = [
     "README.md",
     "ARCHITECTURE.md",
     "CHANGELOG.md",
     "docs/api.md",
     "docs/callbacks.md",
+    "docs/formats.md",
     "docs/mesh.md",
     "docs/operations.md",
+    "docs/psd.md",
+    "docs/quality.md",
     "docs/reliability.md",
     "docs/settings.md",
 ];

@@ -31,9 +31,12 @@ pub(super) fn with_defaults(mut given: Value) -> Value {
         given = Value::Object(Map::new());
     }
     if let Some(given) = given.as_object_mut() {
-        for (name, value) in
-            [("outline", json!("cover")), ("islands", json!("bridge")), ("alpha_threshold", json!(1)), ("min_contour_area", json!(0))]
-        {
+        for (name, value) in [
+            ("outline", json!("cover")),
+            ("islands", json!("bridge")),
+            ("alpha_threshold", json!(1)),
+            ("min_contour_area", json!(0)),
+        ] {
             given.entry(name).or_insert(value);
         }
     }

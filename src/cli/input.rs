@@ -16,6 +16,9 @@ const EXTENSIONS: [&str; 7] = ["png", "webp", "jpg", "jpeg", "gif", "bmp", "apng
 /// What a drawn mesh's name ends in: in a folder that is our own earlier output, not art.
 const OWN_PICTURE: &str = ".mesh.png";
 
+/// And a contact sheet's.
+pub(super) const OWN_SHEET: &str = ".sheet.png";
+
 /// What the name of an atlas's page ends in, before its number if it has one and `.png`.
 const OWN_PAGE: &str = ".atlas";
 
@@ -107,11 +110,14 @@ fn images_in(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
 fn is_image_name(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
-    EXTENSIONS.contains(&extension) && !name.starts_with('.') && !name.ends_with(OWN_PICTURE) && !is_own_page(&name)
+    EXTENSIONS.contains(&extension)
+        && !name.starts_with('.')
+        && ![OWN_PICTURE, OWN_SHEET].iter().any(|own| name.ends_with(own))
+        && !is_own_page(&name)
 }
 
 /// `hero.spine.atlas.png`, `hero.spine.atlas-2.png`.
-fn is_own_page(name: &str) -> bool {
+pub(super) fn is_own_page(name: &str) -> bool {
     let stem = name.strip_suffix(".png").unwrap_or("");
     let without_number = stem.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches('-');
     stem.ends_with(OWN_PAGE) || without_number.ends_with(OWN_PAGE)

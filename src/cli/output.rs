@@ -78,6 +78,14 @@ pub(super) fn plan(inputs: &Inputs, to: Option<&Path>, format: &Format) -> anyho
             return Err(Usage("standard output takes one image; give a folder with -o for several".into()).into());
         }
         Some(path) if is_device(path) => vec![Target::File(path.to_owned()); images.len()],
+        Some(path) if inputs.is_batch && !path.is_dir() && !ends_with_separator(path) && has_extension(path) => {
+            let path = path.display();
+            return Err(Usage(format!(
+                "{path} is the name of one file, but there is a result for each image; give -o a folder, {path}/ if \
+                 that is its name, or a format of skeletons, which hold all of them"
+            ))
+            .into());
+        }
         Some(path) if inputs.is_batch || path.is_dir() || ends_with_separator(path) => in_folder(images, path, format)?,
         Some(path) => vec![Target::File(path.to_owned())],
         None if inputs.is_batch => named_after(images, None, format),
@@ -87,6 +95,11 @@ pub(super) fn plan(inputs: &Inputs, to: Option<&Path>, format: &Format) -> anyho
     refuse_to_overwrite_inputs(images, &targets, format)?;
     create_folders(&targets)?;
     Ok(targets)
+}
+
+/// Whether a name ends as a result's does.
+fn has_extension(path: &Path) -> bool {
+    format_of_name(path).is_some()
 }
 
 /// The format that a file's name asks for, so that `-o hero.svg` needs no `--format`.

@@ -8,7 +8,7 @@ use spinelift::export::{Format, Source};
 use spinelift::mesh::Mesh;
 
 use super::batch::Outcome;
-use super::input::{Input, Inputs};
+use super::input::{self, Input, Inputs};
 use super::output::{self, Target};
 use super::{Usage, save};
 
@@ -38,6 +38,19 @@ impl Sheet {
 
     /// Refuses to replace an input or a result; its folder exists afterwards.
     pub(super) fn check(&self, inputs: &Inputs, targets: &[Target], format: &Format) -> anyhow::Result<()> {
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+        let shown = self.path.display();
+        if input::is_own_page(&name) {
+            return Err(Usage(format!("{shown} is the name of an atlas's page; give the contact sheet another")).into());
+        }
+        let beside_art = |image: &Input| matches!(image, Input::File(path) if path.parent() == self.path.parent());
+        if name.ends_with(".png") && !name.ends_with(input::OWN_SHEET) && inputs.images.iter().any(beside_art) {
+            let own = input::OWN_SHEET;
+            return Err(Usage(format!(
+                "{shown} lies among the images, and the next run would take it for one; end its name in {own}"
+            ))
+            .into());
+        }
         output::refuse_to_replace(&self.path, &inputs.images, targets, format)?;
         output::create_folder_of(&self.path)
     }

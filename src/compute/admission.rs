@@ -39,6 +39,9 @@ const BYTES_PER_TRIANGLE: u64 = 320;
 const COVERED_BYTES_PER_PIXEL: u64 = 48;
 const COVERED_BYTES: u64 = 256 << 20;
 
+/// Triangles that a least angle or a rim makes of an outline of a thousand vertices and some.
+const TRIANGLES_FOR_ANGLES: u64 = 100_000;
+
 /// A picture drawn over its image holds the colours, and the drawing.
 const DRAWN_BYTES_PER_PIXEL: u64 = 8;
 
@@ -138,11 +141,15 @@ fn covered_bytes(width: u32, height: u32, parameters: &MeshParameters) -> u64 {
 /// Triangles that a density makes on so many pixels at most; few of them come from the outline.
 fn most_triangles(pixels: u64, parameters: &MeshParameters) -> u64 {
     let pixels = pixels as f64;
-    let by_area = if parameters.outline == OutlineMode::Cover && parameters.max_triangle_area > 0.0 {
+    let covers = parameters.outline == OutlineMode::Cover;
+    let by_angle =
+        if covers && (parameters.min_angle > 0.0 || parameters.rim > 0.0) { TRIANGLES_FOR_ANGLES } else { 0 };
+    let by_area = if covers && parameters.max_triangle_area > 0.0 {
         (pixels / parameters.max_triangle_area * 2.0) as u64
     } else {
         0
     };
+    let by_area = by_area.max(by_angle);
     if parameters.internal_vertex_density == 0 {
         return by_area;
     }

@@ -10,6 +10,7 @@ use crate::decode::Picture;
 use crate::mesh::{Error, Mesh, Result};
 
 /// Pixels between two regions: each gives half. Linear filtering reads half a pixel beyond a region, mipmaps more.
+/// A mesh that reaches beyond its image has that much more around it, empty.
 const PADDING_PX: u32 = 2;
 
 /// Where the textures of a rig are.
@@ -34,6 +35,9 @@ pub struct Region {
     pub size: [u32; 2],
     /// `[width, height]` of the whole image, px.
     pub image: [u32; 2],
+    /// Px around it that repeat the image's edge: none where the mesh reaches beyond the image, as what it shows there is
+    /// empty.
+    pub(crate) rim: u32,
 }
 
 impl Atlas {
@@ -42,11 +46,17 @@ impl Atlas {
     #[must_use]
     pub fn packed(parts: &[Part<'_>]) -> Self {
         let boxes: Vec<Region> = parts.iter().map(|part| shown(part.mesh)).collect();
-        let sizes: Vec<[u32; 2]> = boxes.iter().map(|region| region.size.map(|side| side + 2 * PADDING_PX)).collect();
+        let margins: Vec<u32> = parts.iter().map(|part| PADDING_PX + beyond(part.mesh)).collect();
+        let sizes: Vec<[u32; 2]> =
+            boxes.iter().zip(&margins).map(|(region, margin)| region.size.map(|side| side + 2 * margin)).collect();
         let Packing { pages, places } = pack::pack(&sizes);
-        let placed = boxes.iter().zip(places);
-        let regions =
-            placed.map(|(region, place)| Region { page: place.page, at: place.at.map(|c| c + PADDING_PX), ..*region });
+        let placed = boxes.iter().zip(places).zip(margins);
+        let regions = placed.map(|((region, place), margin)| Region {
+            page: place.page,
+            at: place.at.map(|c| c + margin),
+            rim: u32::from(margin == PADDING_PX),
+            ..*region
+        });
         Self { pages, regions: regions.collect() }
     }
 
@@ -54,7 +64,10 @@ impl Atlas {
     #[must_use]
     pub fn of_image(mesh: &Mesh) -> Self {
         let image = [mesh.width, mesh.height];
-        Self { pages: vec![image], regions: vec![Region { page: 0, at: [0; 2], from: [0; 2], size: image, image }] }
+        Self {
+            pages: vec![image],
+            regions: vec![Region { page: 0, at: [0; 2], from: [0; 2], size: image, image, rim: 0 }],
+        }
     }
 
     /// Paints a page and gives it as PNG, colours not premultiplied. `picture_of` gives the image of a part by its
@@ -86,8 +99,7 @@ impl Region {
     /// Copies the region and a rim of one pixel. At the image's edge the rim repeats it, or filtering would mix the
     /// empty page into it.
     fn copy(&self, picture: &Picture, canvas: &mut [u8], canvas_width: u32) {
-        // A page that is an image has no room for a rim.
-        let rim = u32::from(self.at[0] > 0 && self.at[1] > 0);
+        let rim = self.rim;
         let [columns, rows] = [0, 1].map(|axis| self.size[axis] + 2 * rim);
         let source = |axis: usize, step: u32| {
             (self.from[axis] + step).saturating_sub(rim).min(self.image[axis].saturating_sub(1)) as usize
@@ -125,7 +137,14 @@ fn shown(mesh: &Mesh) -> Region {
         (first, (most as u32).clamp(first + 1, image[axis].max(first + 1)))
     });
     let [(left, right), (top, bottom)] = sides;
-    Region { page: 0, at: [0; 2], from: [left, top], size: [right - left, bottom - top], image }
+    Region { page: 0, at: [0; 2], from: [left, top], size: [right - left, bottom - top], image, rim: 0 }
+}
+
+/// How far a mesh reaches beyond its image, px: with padding.
+fn beyond(mesh: &Mesh) -> u32 {
+    let image = [mesh.width, mesh.height].map(f64::from);
+    let over = mesh.vertices.iter().flat_map(|v| [0, 1].map(|axis| (-v[axis]).max(v[axis] - image[axis])));
+    over.fold(0.0, f64::max).ceil() as u32
 }
 
 #[cfg(test)]

@@ -50,7 +50,9 @@ fn write_materials(_: &Mesh, source: &Source<'_>) -> Result<Vec<u8>> {
     let mut text = format!("newmtl {}\nKa 1 1 1\nKd 1 1 1\nKs 0 0 0\nillum 0\n", OneWord(source.stem()));
     if !source.name.is_empty() {
         // Once for its colours, once for its alpha.
-        text.push_str(&format!("map_Kd {0}\nmap_d {0}\n", OneLine(source.name)));
+        // A name that begins with a dash would be an option.
+        let here = if source.name.starts_with('-') { "./" } else { "" };
+        text.push_str(&format!("map_Kd {here}{0}\nmap_d {here}{0}\n", OneLine(source.name)));
     }
     Ok(text.into_bytes())
 }

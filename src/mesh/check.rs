@@ -280,7 +280,7 @@ impl Mesh {
     }
 
     /// Every pixel of what must be covered has its centre in a triangle.
-    fn check_coverage(&self) -> Result<(), Fault> {
+    pub(super) fn check_coverage(&self) -> Result<(), Fault> {
         let shape = super::cover::mask_of(&self.outline.shape, [self.width, self.height]);
         let lost_px = super::score::lost_px(&shape, &self.vertices, &self.triangles);
         if lost_px > 0 { Err(Fault::NotCovered { lost_px }) } else { Ok(()) }

@@ -22,7 +22,7 @@ mod simple;
 
 use super::alpha::AlphaPlane;
 use super::error::Result;
-use super::geometry::Point;
+use super::geometry::{Point, distance2};
 use super::mask::{self, BitMask};
 use super::observer::{self, Observer, Stage};
 use super::parameters::{Effort, Holes, Islands, MeshParameters, Symmetry};
@@ -103,6 +103,9 @@ impl Shape {
         if let Some(axis) = axis {
             mask.add(&axis.mirrored(&mask));
             pinches::fill(&mut mask);
+            // What both halves enclose together is a hole like others.
+            let both = Self::all_of(&mask, p.holes, p.min_contour_area, p, observer)?;
+            mask = rings::fill(both.iter().map(|ring| ring.corners.as_slice()), mask.width(), mask.height());
             mask = axis.left_half(&mask);
             canvas = Canvas { low: [axis.leftmost(mask.width()), 0], high: [axis.place(), canvas.high[1]] };
             rings = Self::all_of(&mask, Holes::Cut, 0.0, p, observer)?;
@@ -230,6 +233,10 @@ impl Simplified {
             // What was outlined before has grown.
             let again = (i > 0).then(|| prepare(i, &outlines));
             outlines[i] = again.as_ref().unwrap_or(&prepared[i]).outline(vertices, observer)?;
+            if shape.rings[i].is_hole() && outlines[i].len() > vertices {
+                // No outline of so few: a hole can always be filled.
+                outlines[i].clear();
+            }
         }
         Ok(Self { outlines })
     }
@@ -295,6 +302,14 @@ fn allowed_twice_area(ring: &Ring, p: &MeshParameters) -> f64 {
 
 impl Covered {
     fn report(&mut self, p: &MeshParameters, used: usize, filled: usize) {
+        let least_px = if p.min_edge_length > 0.0 { self.least_distance_px() } else { f64::INFINITY };
+        if least_px < p.min_edge_length {
+            self.warnings.push(format!(
+                "two vertices of the outline are {least_px:.2} px apart, as the shape asks for it, although \
+                 min_edge_length is {}",
+                p.min_edge_length
+            ));
+        }
         if p.max_vertices > 0 && used > p.max_vertices as usize {
             self.warnings.push(format!(
                 "max_vertices {} is too few for {} islands, {used} were used; raise it, or set islands to bridge",
@@ -307,6 +322,13 @@ impl Covered {
                 "{filled} holes were filled, as the vertices do more elsewhere; raise max_vertices to cut them"
             ));
         }
+    }
+
+    /// Between any two vertices of the outlines.
+    fn least_distance_px(&self) -> f64 {
+        let points: Vec<Point> = self.islands.iter().flat_map(|island| &island.rings).flatten().copied().collect();
+        let pairs = points.iter().enumerate().flat_map(|(i, &a)| points[..i].iter().map(move |&b| distance2(a, b)));
+        pairs.fold(f64::INFINITY, f64::min).sqrt()
     }
 
     /// Back from the canvas with a margin to the image's.

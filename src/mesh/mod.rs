@@ -166,6 +166,7 @@ fn trace(alpha: &AlphaPlane, p: &MeshParameters, limits: &MeshLimits, observer: 
         shape.warnings.push(OPAQUE.to_owned());
     }
     let rings = Rings(vec![shape.triangulation.vertices.len()]);
+    density::allow(&[&shape.triangulation.vertices], 1, size, p, limits)?;
     density::apply(&mut shape.triangulation, &rings, size, p, limits, observer)?;
     let part = Part::new(shape.triangulation, &rings.starts(), shape.signed_area_px2 > 0.0);
     assemble::mesh(vec![part], size, p, shape.outline, shape.warnings, observer)
@@ -176,6 +177,9 @@ fn cover(alpha: &AlphaPlane, p: &MeshParameters, limits: &MeshLimits, observer: 
     let mut covered = cover::cover(alpha, p, observer)?;
     observer::enter(observer, Stage::Triangulate)?;
     let size = [alpha.width(), alpha.height()];
+    let outlines: Vec<&[geometry::Point]> =
+        covered.islands.iter().flat_map(|island| &island.rings).map(Vec::as_slice).collect();
+    density::allow(&outlines, if covered.axis_px.is_some() { 2 } else { 1 }, size, p, limits)?;
     let mut parts = Vec::new();
     for island in &covered.islands {
         let rings: Vec<&[geometry::Point]> = island.rings.iter().map(Vec::as_slice).collect();
@@ -199,5 +203,7 @@ fn cover(alpha: &AlphaPlane, p: &MeshParameters, limits: &MeshLimits, observer: 
     let mut mesh = assemble::mesh(parts, size, p, outline, covered.warnings, observer)?;
     let scores = score::score(alpha, p.alpha_threshold, &mesh.vertices, &mesh.triangles);
     mesh.scores = Some(scores.map_err(|error| Error::Internal(error.to_string()))?);
+    // Proven before by exact signs; measured besides, on what was drawn, as nothing may be left out unnoticed.
+    mesh.check_coverage().map_err(|fault| Error::Internal(fault.to_string()))?;
     Ok(mesh)
 }

@@ -21,7 +21,10 @@ pub(super) fn rgba(record: &Record<'_>, header: &Header, observer: &dyn Observer
         return Err(fault(format!("the layer {:?} lacks a colour channel", record.name)));
     }
     let mut pixels = vec![u8::MAX; record.bounds.area() as usize * 4];
-    for channel in &record.channels {
+    for (index, channel) in record.channels.iter().enumerate() {
+        if record.channels[..index].iter().any(|other| other.id == channel.id) {
+            continue;
+        }
         let places = match channel.id {
             OPACITY => 3..4,
             0 if header.colours == 1 => 0..3,

@@ -104,6 +104,12 @@ impl Bounds {
     }
 }
 
+/// A layer's channels: 56 that Photoshop allows, opacity and two masks.
+const MOST_CHANNELS: u16 = 59;
+
+/// Layers, and the two ends of each group.
+const MOST_RECORDS: u16 = 8000;
+
 /// All records, bottom to top; empty if the file has no layers.
 pub(super) fn read<'a>(section: &mut Bytes<'a>, header: &Header) -> Result<Vec<Record<'a>>> {
     if section.left() == 0 {
@@ -128,6 +134,9 @@ pub(super) fn read<'a>(section: &mut Bytes<'a>, header: &Header) -> Result<Vec<R
 fn read_info<'a>(info: &mut Bytes<'a>, header: &Header) -> Result<Vec<Record<'a>>> {
     // Below zero, the merged picture's first extra channel is its opacity.
     let count = info.i16("number of layers")?.unsigned_abs();
+    if count > MOST_RECORDS {
+        return Err(fault(format!("it has {count} layers and groups, the limit is {MOST_RECORDS}")));
+    }
     let mut records = Vec::new();
     let mut lengths = Vec::new();
     for _ in 0..count {
@@ -148,7 +157,11 @@ fn read_record<'a>(info: &mut Bytes<'a>, header: &Header) -> Result<(Record<'a>,
     const HIDDEN: u8 = 2;
     let bounds = Bounds::read(info, "bounds")?;
     let mut lengths = Vec::new();
-    for _ in 0..info.u16("number of channels")? {
+    let channels = info.u16("number of channels")?;
+    if channels > MOST_CHANNELS {
+        return Err(fault(format!("a layer has {channels} channels, {MOST_CHANNELS} are the most there can be")));
+    }
+    for _ in 0..channels {
         lengths.push((info.i16("channel number")?, info.length(header.is_large, "channel length")?));
     }
     let signature = info.array::<4>("blend mode's signature")?;

@@ -52,7 +52,7 @@ mod tests {
     use crate::export::Region;
 
     fn sample(version: Version) -> String {
-        let region = |page| Region { page, at: [2, 3], from: [4, 1], size: [10, 6], image: [16, 10] };
+        let region = |page| Region { page, at: [2, 3], from: [4, 1], size: [10, 6], image: [16, 10], rim: 1 };
         let atlas = Atlas { pages: vec![[32, 64], [16, 16]], regions: vec![region(0), region(1)] };
         let own = |texts: [&str; 2]| texts.map(str::to_owned);
         text(&own(["head", "arm"]), &atlas, &own(["a.png", "b.png"]), version)

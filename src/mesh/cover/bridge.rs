@@ -88,10 +88,12 @@ fn draw_line(mask: &mut BitMask, from: [i32; 2], to: [i32; 2], width_px: u32) {
     let (dx, dy) = ((end[0] - at[0]).abs(), (end[1] - at[1]).abs());
     let way = [(end[0] - at[0]).signum(), (end[1] - at[1]).signum()];
     // Steps along one axis at a time, so that each pixel shares a side with the one before it.
-    let (mut along_x, mut along_y) = (0, 0);
+    let (mut along_x, mut along_y) = (0_i64, 0_i64);
     stamp(mask, at, width_px);
     while at != end {
-        if along_y >= dy || (along_x < dx && (2 * along_x + 1) * i64::from(dy) as i32 <= (2 * along_y + 1) * dx) {
+        if along_y >= i64::from(dy)
+            || (along_x < i64::from(dx) && (2 * along_x + 1) * i64::from(dy) <= (2 * along_y + 1) * i64::from(dx))
+        {
             along_x += 1;
             at[0] += way[0];
         } else {

@@ -135,6 +135,14 @@ impl Coarsened {
         }
     }
 
+    /// All outlines of at most so many vertices, the best first.
+    pub(super) fn outlines(&self, vertices: usize) -> Vec<Vec<Candidate>> {
+        let costs = self.courses.iter().filter_map(|(added, course)| Some((added + course.cost(vertices)?, course)));
+        let mut costs: Vec<(i64, &Course)> = costs.collect();
+        costs.sort_by_key(|(cost, _)| *cost);
+        costs.into_iter().map(|(_, course)| course.outline(vertices)).collect()
+    }
+
     /// Vertices through which, or near which, a cheapest way of so many vertices passes.
     pub(super) fn starts(&self, vertices: usize) -> Vec<Candidate> {
         let reaching = self.courses.iter().filter(|(_, course)| course.reached() <= vertices);

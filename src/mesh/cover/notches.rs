@@ -12,7 +12,7 @@ use crate::mesh::error::Result;
 use crate::mesh::observer::{Observer, Stage, check_stop};
 
 /// Notches filled between two looks at the observer.
-const NOTCHES_PER_CHECK: usize = 1 << 12;
+const NOTCHES_PER_CHECK: usize = 1 << 8;
 
 /// How far the filling goes.
 #[derive(Debug, Clone, Copy)]

@@ -23,6 +23,12 @@ const MOST_SEARCHES: usize = 24;
 /// Passes of the shortest cycle: the vertex that a pass must go through is chosen by the one before.
 const PASSES: usize = 3;
 
+/// Most vertices that are sought; beyond it coarsening alone is near to lossless.
+const MOST_SOUGHT: usize = 192;
+
+/// Coarsened outlines tried where none that was sought will do.
+const MOST_FALLBACKS: usize = 16;
+
 /// How often `best` begins anew from what it has found.
 const RESTARTS: usize = 5;
 
@@ -76,9 +82,55 @@ impl<'a> Prepared<'a> {
             return Ok(self.task.ring.to_vec());
         }
         let search = Search { prepared: self, banned: RefCell::new(HashSet::new()) };
-        let found = search.run(most, observer)?;
-        let best = found.unwrap_or_else(|| self.coarsened.outline(most));
-        Ok(best.iter().map(|c| c.place).collect())
+        let places = |outline: Vec<Candidate>| outline.iter().map(|c| c.place).collect::<Vec<Place>>();
+        let found = if most <= MOST_SOUGHT { search.run(most, observer)?.map(places) } else { None };
+        if let Some(found) = found.filter(|outline| self.is_sound(outline)) {
+            return Ok(found);
+        }
+        let coarse = self.coarsened.outlines(most).into_iter().map(places).find(|outline| self.is_sound(outline));
+        if let Some(coarse) = coarse {
+            return Ok(coarse);
+        }
+        // Coarsened less and less, in the end not at all: the ring itself is simple and leaves nothing out.
+        for vertices in (most..self.task.ring.len()).step_by((self.task.ring.len() - most).div_ceil(MOST_FALLBACKS)) {
+            check_stop(observer, Stage::Simplify)?;
+            let coarse = places(self.coarsened.outline(vertices));
+            if self.is_sound(&coarse) {
+                return Ok(coarse);
+            }
+        }
+        Ok(self.task.ring.to_vec())
+    }
+
+    /// Whether an outline is simple, cuts nothing, touches nothing else, and goes around the ring: its edges do not pass
+    /// through the ring's material, so that one corner of the ring within a hull, or one of the outline within a hole,
+    /// decides for all.
+    fn is_sound(&self, outline: &[Place]) -> bool {
+        let ring = self.task.ring;
+        let is_hole = twice_area(ring) < 0;
+        let (around, within) = if is_hole { (ring, outline) } else { (outline, ring) };
+        let mut edges = outline.iter().zip(outline.iter().cycle().skip(1));
+        outline.len() >= 3
+            && (twice_area(outline) < 0) == is_hole
+            && twice_area(outline) >= twice_area(ring)
+            && within.first().is_some_and(|&place| simple::holds(around, place))
+            && edges.all(|(&u, &v)| !self.task.own.is_cut_by(u, v) && !self.task.others.is_touched_by(u, v))
+            && simple::crossings(outline).is_empty()
+            && self.pinches(outline).is_empty()
+            && self.task.others.places().iter().all(|&other| is_hole || !simple::holds(outline, other))
+    }
+
+    /// Vertices at which an outline would touch its mirror image, or come too close to it.
+    fn pinches(&self, places: &[Place]) -> Vec<usize> {
+        let Some(axis) = self.task.axis else { return Vec::new() };
+        let count = places.len();
+        let on = |i: usize| places[i % count][0] == axis;
+        let lone = |i: &usize| if on(*i) { !on(i + count - 1) && !on(i + 1) } else { self.is_near(places[*i], axis) };
+        (0..count).filter(lone).collect()
+    }
+
+    fn is_near(&self, place: Place, axis: i32) -> bool {
+        2 * (axis - place[0]) < self.task.least_length
     }
 }
 
@@ -163,24 +215,11 @@ impl Search<'_> {
         for &(i, j) in &crossings {
             banned.insert(if length2(i) >= length2(j) { edge(i) } else { edge(j) });
         }
-        let pinches = self.pinches(&places);
+        let pinches = self.prepared.pinches(&places);
         for &i in &pinches {
             banned.extend([edge((i + count - 1) % count), edge(i)]);
         }
         !crossings.is_empty() || !pinches.is_empty()
-    }
-
-    /// Vertices at which an outline would touch its mirror image, or come too close to it.
-    fn pinches(&self, places: &[Place]) -> Vec<usize> {
-        let Some(axis) = self.prepared.task.axis else { return Vec::new() };
-        let count = places.len();
-        let on = |i: usize| places[i % count][0] == axis;
-        let lone = |i: &usize| if on(*i) { !on(i + count - 1) && !on(i + 1) } else { self.is_near(places[*i], axis) };
-        (0..count).filter(lone).collect()
-    }
-
-    fn is_near(&self, place: Place, axis: i32) -> bool {
-        2 * (axis - place[0]) < self.prepared.task.least_length
     }
 
     fn polished(&self, outline: Vec<Candidate>, observer: &dyn Observer) -> Result<Vec<Candidate>> {

@@ -72,8 +72,11 @@ fn sweep(polish: &Polish<'_>, stretch: &Stretch<'_>, outline: &[Candidate], dist
                     continue;
                 }
                 let steps = (to.anchor as usize + polish.ring.len() - from.anchor as usize) % polish.ring.len();
-                let total = cost + stretch.added(from, to, steps);
-                if total < cheapest.0
+                let added = stretch.added(from, to, steps);
+                let total = cost + added;
+                // Less than nothing is added only where the stretch is taken the wrong way round.
+                if added >= 0
+                    && total < cheapest.0
                     && stretch.clears(from, to)
                     && !(polish.is_forbidden)(from.place, to.place)
                     && polish.others.iter().all(|&place| !stretch.encloses(from, to, steps, place))

@@ -30,6 +30,8 @@ pub(super) struct Ring {
     pub(super) island: u32,
     /// The hole's ring in which an island lies.
     pub(super) within: Option<u32>,
+    /// Its first row of pixels.
+    pub(super) top: usize,
 }
 
 impl Ring {
@@ -92,7 +94,7 @@ pub(super) fn trace(mask: &BitMask, observer: &dyn Observer) -> Result<Vec<Ring>
             let area_px2 = area_px2(&corners);
             // The run to the left of a hole's right side is of the hole's own island.
             let island = if area_px2 > 0 { number } else { rings[runs.rings[run - 1][0] as usize].island };
-            rings.push(Ring { corners, area_px2, island, within: None });
+            rings.push(Ring { corners, area_px2, island, within: None, top: y });
         }
     }
     nest(&mut rings, &runs);
@@ -157,8 +159,7 @@ fn nest(rings: &mut [Ring], runs: &Runs) {
     for y in 0..runs.rows.len() - 1 {
         for run in runs.rows[y] + 1..runs.rows[y + 1] {
             let number = runs.rings[run][0] as usize;
-            let first = rings[number].corners.iter().map(|corner| corner[1]).min() == Some(y as i32);
-            if !first || rings[number].is_hole() || rings[number].within.is_some() {
+            if rings[number].top != y || rings[number].is_hole() || rings[number].within.is_some() {
                 continue;
             }
             let left = runs.rings[run - 1][1];

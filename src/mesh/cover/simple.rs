@@ -47,6 +47,21 @@ pub(super) fn touch([a, b]: [Place; 2], [c, d]: [Place; 2]) -> bool {
     c_side * d_side <= 0 && a_side * b_side <= 0
 }
 
+/// Whether a place lies within a closed outline or on it.
+pub(super) fn holds(ring: &[Place], place: Place) -> bool {
+    let mut inside = false;
+    for (&a, &b) in ring.iter().zip(ring.iter().cycle().skip(1)) {
+        let side = turn(a, b, place);
+        if side == 0 && dot(minus(a, place), minus(b, place)) <= 0 {
+            return true;
+        }
+        if (a[1] <= place[1]) != (b[1] <= place[1]) {
+            inside ^= (side > 0) == (b[1] > a[1]);
+        }
+    }
+    inside
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -55,6 +70,17 @@ mod tests {
     fn a_simple_ring_has_no_crossings() {
         assert_eq!(crossings(&[[0, 0], [8, 0], [8, 8], [0, 8]]), []);
         assert_eq!(crossings(&[[0, 0], [8, 0], [4, 4]]), []);
+    }
+
+    #[test]
+    fn places_within_and_on_an_outline_are_held() {
+        let ring = [[0, 0], [8, 0], [8, 8], [4, 2], [0, 8]];
+        for place in [[1, 1], [0, 0], [4, 0], [8, 8], [4, 2], [7, 4]] {
+            assert!(holds(&ring, place), "{place:?}");
+        }
+        for place in [[4, 5], [9, 0], [-1, 0], [4, 3], [8, 9]] {
+            assert!(!holds(&ring, place), "{place:?}");
+        }
     }
 
     #[test]

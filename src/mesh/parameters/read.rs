@@ -11,7 +11,7 @@ use super::preset;
 use super::table::{
     ALPHA_THRESHOLD, BINARY_THRESHOLD, BLUR_KERNEL_SIZE, CONCAVE_FACTOR, DENSITY_SCALING_FACTOR, DETAIL_FACTOR, EFFORT,
     HOLES, INTERNAL_VERTEX_DENSITY, ISLANDS, MAX_TRIANGLE_AREA, MAX_VERTICES, MIN_ANGLE, MIN_CONTOUR_AREA,
-    MIN_EDGE_LENGTH, MIN_TRIANGLE_AREA, OUTLINE, PADDING, PARAMETERS, Parameter, RIM, SYMMETRY,
+    MIN_EDGE_LENGTH, MIN_TRIANGLE_AREA, OUTLINE, PADDING, PARAMETERS, PRESET, Parameter, RIM, SYMMETRY,
 };
 use crate::mesh::echo::{echo, shorten};
 use crate::mesh::error::{Error, Result, Violation};
@@ -124,7 +124,7 @@ impl Candidate {
         let violations = PARAMETERS.iter().filter(|row| fields.contains_key(row.name)).map(|row| Violation {
             name: row.name.to_owned(),
             value: given.get(row.name).map_or(Value::Null, echo),
-            expected: row.expected(),
+            expected: if row.name == MIN_CONTOUR_AREA.name { expected_area(row) } else { row.expected() },
         });
         let violations: Vec<Violation> =
             violations.filter(|v| v.name != MIN_CONTOUR_AREA.name || !self.keeps_all_specks()).collect();
@@ -168,6 +168,11 @@ impl From<&MeshParameters> for Candidate {
             preset: Given::Absent,
         }
     }
+}
+
+/// From 0 where the outline covers.
+fn expected_area(row: &Parameter) -> String {
+    format!("{}, or from 0 with outline cover", row.expected())
 }
 
 /// A word as it is given: its place in the table.
@@ -261,7 +266,13 @@ fn warn_of_idle(given: &Map<String, Value>, p: &MeshParameters) -> Vec<String> {
         OutlineMode::Cover => (&OF_TRACE, "trace"),
     };
     let is_given = |row: &&Parameter| given.get(row.name).is_some_and(|value| !value.is_null());
-    idle.iter().filter(is_given).map(|row| format!("{} acts with outline {other} alone", row.name)).collect()
+    let undone = p.outline == OutlineMode::Trace
+        && given.get(PRESET.name).and_then(Value::as_str).is_some_and(|preset| preset.trim() != "none");
+    let undone = undone.then(|| "the preset acts with outline cover alone".to_owned());
+    undone
+        .into_iter()
+        .chain(idle.iter().filter(is_given).map(|row| format!("{} acts with outline {other} alone", row.name)))
+        .collect()
 }
 
 /// Jaro-Winkler favours common beginnings, which is how names are misremembered: `blur`, `detail`, `blurKernel`.
