@@ -14,13 +14,12 @@ const BRIDGE: f64 = 2.0;
 const SPRITE: &[(Parameter, f64)] = &[(OUTLINE, COVER), (ISLANDS, BRIDGE), (MAX_VERTICES, 16.0)];
 
 /// A mesh to bend: the outline a little away from the art, so that its triangles do not cut soft edges when they are
-/// stretched, a ring inside it, and an inside as even as it goes.
+/// stretched, and an inside as even as it goes: its first row of vertices is a ring along the outline.
 const DEFORM: &[(Parameter, f64)] = &[
     (OUTLINE, COVER),
     (ISLANDS, BRIDGE),
     (MAX_VERTICES, 32.0),
     (PADDING, 2.0),
-    (RIM, 8.0),
     (MIN_EDGE_LENGTH, 4.0),
     (MIN_ANGLE, 20.0),
     (INTERNAL_VERTEX_DENSITY, 1.0),
