@@ -37,7 +37,7 @@ pub struct Region {
     pub image: [u32; 2],
     /// Px around it that repeat the image's edge: none where the mesh reaches beyond the image, as what it shows there is
     /// empty.
-    pub(crate) rim: u32,
+    pub rim: u32,
 }
 
 impl Atlas {

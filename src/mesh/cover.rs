@@ -118,6 +118,8 @@ impl Shape {
             if rings.iter().filter(|ring| !ring.is_hole()).count() > 1 {
                 bridge::draw(&mut mask, &rings, (p.min_edge_length.ceil() as u32).max(1))?;
                 pinches::fill(&mut mask);
+                // A wide bridge reaches over the axis.
+                mask = axis.map_or(mask.clone(), |axis| axis.left_half(&mask));
                 rings = Self::all_of(&mask, p.holes, p.min_contour_area, p, observer)?;
             }
         }
