@@ -78,7 +78,7 @@ pub(super) fn plan(inputs: &Inputs, to: Option<&Path>, format: &Format) -> anyho
             return Err(Usage("standard output takes one image; give a folder with -o for several".into()).into());
         }
         Some(path) if is_device(path) => vec![Target::File(path.to_owned()); images.len()],
-        Some(path) if inputs.is_batch && !path.is_dir() && !ends_with_separator(path) && has_extension(path) => {
+        Some(path) if inputs.is_batch && !path.exists() && !ends_with_separator(path) && has_extension(path) => {
             let path = path.display();
             return Err(Usage(format!(
                 "{path} is the name of one file, but there is a result for each image; give -o a folder, {path}/ if \

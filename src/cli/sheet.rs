@@ -38,6 +38,7 @@ impl Sheet {
 
     /// Refuses to replace an input or a result; its folder exists afterwards.
     pub(super) fn check(&self, inputs: &Inputs, targets: &[Target], format: &Format) -> anyhow::Result<()> {
+        output::refuse_to_replace(&self.path, &inputs.images, targets, format)?;
         let name = self.path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
         let shown = self.path.display();
         if input::is_own_page(&name) {
@@ -51,7 +52,6 @@ impl Sheet {
             ))
             .into());
         }
-        output::refuse_to_replace(&self.path, &inputs.images, targets, format)?;
         output::create_folder_of(&self.path)
     }
 

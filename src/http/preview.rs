@@ -26,7 +26,8 @@ use crate::mesh::MeshParameters;
     ),
     request_body(content((Vec<u8> = "application/octet-stream"), (Vec<u8> = "image/*"), (PreviewForm = "multipart/form-data"))),
     responses((status = 200, description = "The mesh",
-        content((MeshFile = "application/json"), (String = "image/svg+xml"), (Vec<u8> = "image/png")))),
+        content((MeshFile = "application/json"), (String = "image/svg+xml"), (Vec<u8> = "image/png"),
+            (Vec<u8> = "model/gltf-binary"), (String = "model/obj"), (String = "application/x-godot-scene")))),
 )]
 pub(super) async fn preview(
     State(face): State<Shared>,

@@ -48,7 +48,8 @@ const PICTURE_POLICY: HeaderValue =
         ("If-None-Match" = Option<String>, Header, description = "An ETag of an earlier answer"),
     ),
     responses(
-        (status = 200, description = "The mesh", content((MeshFile = "application/json"), (String = "image/svg+xml"), (Vec<u8> = "image/png")),
+        (status = 200, description = "The mesh", content((MeshFile = "application/json"), (String = "image/svg+xml"), (Vec<u8> = "image/png"),
+            (Vec<u8> = "model/gltf-binary"), (String = "model/obj"), (String = "application/x-godot-scene")),
             headers(("ETag" = String, description = "The result's digest"), ("Cache-Control" = String, description = "How long it is kept"))),
         (status = 304, description = "The caller has it"),
     ),

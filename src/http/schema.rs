@@ -148,6 +148,30 @@ pub(super) enum MeshFile {
     Mesh(Box<MeshResult>),
     /// `outline`.
     Outline(OutlineResult),
+    /// `spine` and `spine38`.
+    Spine(SpineSkeleton),
+    /// `dragonbones`.
+    DragonBones(DragonBonesSkeleton),
+}
+
+/// A skeleton as Spine reads it, with one slot for each part of the mesh.
+#[derive(ToSchema)]
+pub(super) struct SpineSkeleton {
+    #[schema(value_type = Object)]
+    skeleton: Value,
+    #[schema(value_type = Vec<Object>)]
+    bones: Vec<Value>,
+    #[schema(value_type = Vec<Object>)]
+    slots: Vec<Value>,
+}
+
+/// A skeleton as DragonBones reads it.
+#[derive(ToSchema)]
+pub(super) struct DragonBonesSkeleton {
+    name: String,
+    version: String,
+    #[schema(value_type = Vec<Object>)]
+    armature: Vec<Value>,
 }
 
 /// The simplified outline of a mesh, before repair: for physics shapes.
@@ -157,9 +181,12 @@ pub(super) struct OutlineResult {
     contour_points: u64,
     /// Tolerance of the simplification, px.
     epsilon: f64,
-    /// Indices of pixels, x and y, in order.
-    #[schema(value_type = Vec<Vec<i32>>)]
-    outline: Vec<[i32; 2]>,
+    /// x and y in order: indices of pixels, or with `outline` cover the first hull in px.
+    #[schema(value_type = Vec<Vec<f64>>)]
+    outline: Vec<[f64; 2]>,
+    /// With `outline` cover every hull and after it its holes, px.
+    #[schema(value_type = Option<Vec<Vec<Vec<f64>>>>, nullable = false)]
+    rings: Option<Vec<Vec<[f64; 2]>>>,
 }
 
 /// A mesh.

@@ -160,7 +160,7 @@ pub(super) const OUTLINE: Parameter = Parameter {
     max: 1.0,
     default: 0.0,
     unit: "",
-    effect: "trace follows the shape as OpenCV does, cover leaves no pixel out and needs no blur or binary_threshold",
+    effect: "trace follows the shape as OpenCV does, cover leaves no pixel out",
 };
 
 pub(super) const PADDING: Parameter = Parameter {
@@ -180,7 +180,7 @@ pub(super) const MAX_VERTICES: Parameter = Parameter {
     max: 1000.0,
     default: 0.0,
     unit: "",
-    effect: "cover: most vertices of all outlines together, the best outline within it; 0: as detail_factor asks",
+    effect: "cover: the best outline of at most so many vertices; 0: as detail_factor asks",
 };
 
 pub(super) const EFFORT: Parameter = Parameter {
@@ -260,7 +260,7 @@ pub(super) const SYMMETRY: Parameter = Parameter {
     max: 2.0,
     default: 0.0,
     unit: "",
-    effect: "cover: a mirror-symmetric mesh about an upright axis: where the image is (auto), or always (x)",
+    effect: "cover: mirrors the mesh about an upright axis: where the image is (auto), or always (x)",
 };
 
 pub(super) const PRESET: Parameter = Parameter {
@@ -270,7 +270,7 @@ pub(super) const PRESET: Parameter = Parameter {
     max: 2.0,
     default: 0.0,
     unit: "",
-    effect: "values for an intent, each of which may be set otherwise: sprite few vertices, deform an even inside",
+    effect: "values for an intent, which others override: sprite few vertices, deform an even inside",
 };
 
 /// Every parameter: the specification's nine in its order, then those of `outline = cover`.
