@@ -3,7 +3,7 @@
 use super::choices::Preset;
 use super::table::{
     DENSITY_SCALING_FACTOR, INTERNAL_VERTEX_DENSITY, ISLANDS, MAX_VERTICES, MIN_ANGLE, MIN_EDGE_LENGTH, OUTLINE,
-    PADDING, Parameter, RIM,
+    PADDING, Parameter,
 };
 
 /// Places of words in the table's lists.
