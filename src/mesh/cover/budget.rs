@@ -50,5 +50,13 @@ pub(super) fn share(claims: &[Claim<'_>], budget: usize) -> Vec<usize> {
         }
         steps[i] = claims[i].step(given[i], left);
     }
+    // Where coarsening sees no use for the rest, the search may: in the ring that adds most.
+    let mut order: Vec<usize> = (0..claims.len()).filter(|&i| given[i] > 0).collect();
+    order.sort_by_key(|&i| std::cmp::Reverse(claims[i].cost(given[i])));
+    for i in order {
+        let more = left.min(claims[i].prepared.corners().saturating_sub(given[i]));
+        given[i] += more;
+        left -= more;
+    }
     given
 }

@@ -53,6 +53,9 @@ impl Canvas {
 /// Most places that a search begins from where coarsening did not come as far as asked.
 const MOST_STARTS: usize = 16;
 
+/// Corners of a ring times places that its search begins from, as long as they are few.
+const STARTS_OF_SMALL_RINGS: usize = 600;
+
 /// A place and the corner of the ring that it lies near.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Candidate {
@@ -145,9 +148,11 @@ impl Coarsened {
 
     /// Vertices through which, or near which, a cheapest way of so many vertices passes.
     pub(super) fn starts(&self, vertices: usize) -> Vec<Candidate> {
+        // A small ring is searched from many places, as it costs little.
+        let each = (STARTS_OF_SMALL_RINGS / self.corners.max(1)).clamp(2, MOST_STARTS);
         let reaching = self.courses.iter().filter(|(_, course)| course.reached() <= vertices);
         let mut starts: Vec<Candidate> =
-            reaching.flat_map(|(_, course)| course.outline(vertices).into_iter().take(2)).collect();
+            reaching.flat_map(|(_, course)| course.outline(vertices).into_iter().take(each)).collect();
         if let Some((_, course)) = self.courses.first().filter(|(_, course)| course.reached() > vertices) {
             // It did not come so far. What was left is where the shape is bent most.
             starts.extend(course.outline(vertices).into_iter().take(MOST_STARTS));

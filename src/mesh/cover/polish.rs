@@ -5,7 +5,7 @@
 
 use super::candidates::{Candidate, Canvas, nearest};
 use super::cycles::Stretch;
-use super::fixed::{Place, distance2, minus};
+use super::fixed::{Place, distance2, minus, twice_area};
 use crate::mesh::error::Result;
 use crate::mesh::observer::{Observer, Stage, check_stop};
 use crate::mesh::parameters::Effort;
@@ -58,6 +58,7 @@ pub(super) fn polish(
 /// The best choice for all vertices but the first, which stays.
 fn sweep(polish: &Polish<'_>, stretch: &Stretch<'_>, outline: &[Candidate], distance: i32) -> Vec<Candidate> {
     let count = outline.len();
+    let ring_area = twice_area(polish.ring).abs();
     let around = |i: usize| [(i + count - 1) % count, i, (i + 1) % count].map(|j| outline[j]);
     let mut options: Vec<Vec<Candidate>> =
         (0..count).map(|i| if i == 0 { vec![outline[0]] } else { places(polish, around(i), distance) }).collect();
@@ -74,8 +75,8 @@ fn sweep(polish: &Polish<'_>, stretch: &Stretch<'_>, outline: &[Candidate], dist
                 let steps = (to.anchor as usize + polish.ring.len() - from.anchor as usize) % polish.ring.len();
                 let added = stretch.added(from, to, steps);
                 let total = cost + added;
-                // Less than nothing is added only where the stretch is taken the wrong way round.
-                if added >= 0
+                // An anchor may lie a little off, but only the whole ring taken the wrong way round adds so much less.
+                if added > -ring_area / 2
                     && total < cheapest.0
                     && stretch.clears(from, to)
                     && !(polish.is_forbidden)(from.place, to.place)
