@@ -28,6 +28,7 @@ mod preview;
 mod psd_layers;
 mod request;
 mod result;
+mod result_schema;
 mod schema;
 pub mod server;
 mod socket;

@@ -10,7 +10,8 @@ use super::extract::{self, Query, Submission};
 use super::face::Shared;
 use super::request::Reader;
 use super::result::{wanted, written};
-use super::schema::{MeshFile, PreviewForm};
+use super::result_schema::MeshFile;
+use super::schema::PreviewForm;
 use crate::compute::Task;
 use crate::mesh::MeshParameters;
 

@@ -18,7 +18,7 @@ use super::error::ApiError;
 use super::extract::{PathId, Query};
 use super::face::{Face, Shared};
 use super::request::Reader;
-use super::schema::MeshFile;
+use super::result_schema::MeshFile;
 use super::wire::JobError;
 use super::{accept, etag};
 use crate::compute::Task;
