@@ -24,7 +24,9 @@ async fn a_link_opens_one_blob_without_a_header_until_it_ends() {
     );
     assert_eq!(answer.bytes().await.unwrap(), Bytes::from_static(b"{\"a\":1}"));
     // Neither of another blob, nor for anything but reading, nor for longer.
-    let other = link.replace(&json, ABC).replace(&json[..2], &ABC[..2]);
+    // The path alone: the first digits of a digest may well stand in the link's time.
+    let path = |digest: &str| format!("/{}/{digest}?", &digest[..2]);
+    let other = link.replace(&path(&json), &path(ABC));
     let longer = link.replace("X-Amz-Expires=3600", "X-Amz-Expires=7200");
     assert!(other != link && longer != link);
     for wrong in [&other, &longer, link.split('?').next().unwrap()] {
