@@ -1,8 +1,8 @@
 //! The best outline of a ring within a number of vertices.
 //!
 //! Candidates come from coarsening, the shortest cycle through them is found for every number of vertices at once, and
-//! its vertices are moved to where it is smallest. What crosses itself is forbidden and sought anew; what cannot be
-//! mended falls back on the coarsened ring, which is simple by construction.
+//! its vertices are moved to where it is smallest. What crosses itself is forbidden and sought anew. Whatever comes of it
+//! must be sound by exact signs; else a coarsened outline that is sound is taken, in the end the ring itself.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
