@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 use criterion::{BenchmarkGroup, Criterion, measurement::WallTime};
 use spinelift::decode::{Limits, alpha_plane};
 use spinelift::export::{FORMATS, Source};
+use spinelift::mesh::parameters::{Effort, Islands, OutlineMode};
+use spinelift::mesh::score::score;
 use spinelift::mesh::{AlphaPlane, Mesh, MeshLimits, MeshParameters, Observer, Stage, build};
 
 const SIZES: [u32; 4] = [512, 1024, 2048, 4096];
@@ -153,6 +155,45 @@ fn bench_outline_stages(criterion: &mut Criterion) {
     }
 }
 
+/// From the threshold to the outlines that leave out no pixel.
+fn bench_cover(criterion: &mut Criterion) {
+    let fast = MeshParameters {
+        outline: OutlineMode::Cover,
+        islands: Islands::Bridge,
+        max_vertices: 32,
+        min_contour_area: 0.0,
+        ..MeshParameters::default()
+    };
+    let best = MeshParameters { effort: Effort::Best, ..fast.clone() };
+    for (name, parameters) in [("cover-32", &fast), ("cover-32-best", &best)] {
+        let mut group = criterion.benchmark_group(name);
+        for side in SIZES {
+            INPUTS.iter().for_each(|input| {
+                bench_stage(&mut group, input, side, parameters, [Stage::Mask, Stage::Triangulate]);
+            });
+        }
+    }
+}
+
+/// How well a mesh fits: in every result that covers, so it may not cost much.
+fn bench_score(criterion: &mut Criterion) {
+    let parameters = MeshParameters { outline: OutlineMode::Cover, max_vertices: 32, ..MeshParameters::default() };
+    let mut group = criterion.benchmark_group("score");
+    for side in SIZES {
+        for input in &INPUTS {
+            let scored = LazyCell::new(|| {
+                let plane = plane(input, side);
+                let mesh = mesh(&plane, &parameters, &());
+                (plane, mesh)
+            });
+            group.bench_function(format!("{}-{side}", input.0), |bencher| {
+                let (plane, mesh) = &*scored;
+                bencher.iter(|| score(plane, parameters.alpha_threshold, &mesh.vertices, &mesh.triangles));
+            });
+        }
+    }
+}
+
 /// Parameters that refine the disc into about so many triangles.
 fn dense(triangles: f64) -> MeshParameters {
     let steps = triangles * MEAN_SHARE / DISC_SHARE;
@@ -214,6 +255,8 @@ fn main() {
         // Few samples, as the machine may be shared and a 4096 px image takes its time.
         let mut criterion = Criterion::default().sample_size(10).configure_from_args();
         bench_outline_stages(&mut criterion);
+        bench_cover(&mut criterion);
+        bench_score(&mut criterion);
         bench_refinement(&mut criterion);
         bench_export(&mut criterion);
         bench_end_to_end(&mut criterion);

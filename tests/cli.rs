@@ -237,6 +237,55 @@ fn contact_sheets_show_every_image_of_a_run() {
 }
 
 #[test]
+fn a_contact_sheet_is_no_page_of_an_atlas() {
+    let folder = folder("sheet_or_page");
+    let skeleton = folder.join("hero.spine.json");
+    for page in ["hero.spine.atlas.png", "hero.spine.ATLAS-2.png"] {
+        let (heart, star, page) = (corpus(HEART), corpus(STAR), folder.join(page));
+        let args = [heart.as_os_str(), star.as_os_str(), "-o".as_ref(), skeleton.as_os_str()];
+        let text = expect_status(&mesh([&args[..], &["--contact-sheet".as_ref(), page.as_os_str()]].concat()), 2);
+        assert!(text.contains("is the name of an atlas's page; give the contact sheet another"), "{text}");
+    }
+    assert_eq!(names(&folder), [""; 0]);
+}
+
+#[test]
+fn one_files_name_is_refused_for_several_images() {
+    let folder = folder("one_name");
+    for name in ["all.json", "all.svg", "all.mesh.png", "ALL.GLB"] {
+        let (heart, star, to) = (corpus(HEART), corpus(STAR), folder.join(name));
+        let text = expect_status(&mesh([heart.as_os_str(), star.as_os_str(), "-o".as_ref(), to.as_os_str()]), 2);
+        assert!(
+            text.contains("is the name of one file, but there is a result for each image; give -o a folder"),
+            "{text}"
+        );
+    }
+    assert_eq!(names(&folder), [""; 0]);
+    // A name that no result has is a folder's.
+    let to = folder.join("v1.2");
+    expect_status(&mesh([corpus(HEART).as_os_str(), corpus(STAR).as_os_str(), "-o".as_ref(), to.as_os_str()]), 0);
+    assert_eq!(names(&to), ["tiny-heart-16.json", "tiny-star-12.json"]);
+}
+
+#[test]
+fn meshes_that_runtimes_cannot_draw_are_named() {
+    let folder = folder("runtimes");
+    let octopus = corpus("limbs-octopus-512.png");
+    let run = |to: &str| {
+        let to = folder.join(to);
+        let fine = ["--set", "internal_vertex_density=30", "--set", "density_scaling_factor=1000"].map(OsStr::new);
+        let args = [octopus.as_os_str(), "-o".as_ref(), to.as_os_str()];
+        expect_status(&mesh([&args[..], &fine].concat()), 0)
+    };
+    let text = run("a.spine.json");
+    assert!(
+        text.contains("triangles, and Spine's runtimes for browsers draw 10920 of one mesh; lower internal_ver"),
+        "{text}"
+    );
+    assert_eq!((run("a.glb"), run("a.obj"), run("a.json")), Default::default(), "these hold it");
+}
+
+#[test]
 fn inputs_are_never_overwritten() {
     let folder = folder("inputs_are_kept");
     let (hero, drawn) = (folder.join("hero.png"), folder.join("hero.mesh.png"));

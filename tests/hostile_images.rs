@@ -20,6 +20,7 @@ use files::*;
 use spinelift::compute::{Compute, ComputeError, Task, Watch, cost_bytes};
 use spinelift::config::{Images, Jobs};
 use spinelift::export::Format;
+use spinelift::mesh::parameters::{Effort, Holes, Islands, OutlineMode, Symmetry};
 use spinelift::mesh::{Error, MeshParameters};
 use tokio::sync::Mutex;
 
@@ -406,6 +407,73 @@ async fn checkerboard_spiral_and_noise_of_4096() {
         for parameters in [MeshParameters::default(), fine.clone()] {
             let outcome = run(name, file.clone(), Images::default(), parameters, BUDGET).await;
             assert!(outcome.took < BUDGET && outcome.made.is_ok(), "{name}: {:?}", outcome.made);
+        }
+    }
+}
+
+/// Ragged masks within and beyond the limits on runs, rings and corners: what their outlines take is admitted for.
+#[tokio::test]
+async fn outlines_that_cover_what_is_all_border() {
+    let _alone = ALONE.lock().await;
+    let cover = MeshParameters { outline: OutlineMode::Cover, min_contour_area: 0.0, ..MeshParameters::default() };
+    let ways = [
+        ("largest", cover.clone()),
+        ("all, cut", MeshParameters { islands: Islands::All, holes: Holes::Cut, padding: 1.0, ..cover.clone() }),
+        ("bridged", MeshParameters { islands: Islands::Bridge, holes: Holes::Cut, max_vertices: 32, ..cover.clone() }),
+        (
+            "bridged, best",
+            MeshParameters {
+                islands: Islands::Bridge,
+                holes: Holes::Cut,
+                max_vertices: 1000,
+                effort: Effort::Best,
+                alpha_threshold: 128,
+                ..cover.clone()
+            },
+        ),
+        ("kept apart", MeshParameters { islands: Islands::All, min_edge_length: 20.0, ..cover.clone() }),
+        ("kept far apart", MeshParameters { islands: Islands::All, min_edge_length: 256.0, ..cover.clone() }),
+        (
+            "kept apart, few",
+            MeshParameters {
+                islands: Islands::All,
+                holes: Holes::Cut,
+                max_vertices: 3,
+                min_edge_length: 50.0,
+                ..cover.clone()
+            },
+        ),
+        (
+            "kept apart, best",
+            MeshParameters {
+                islands: Islands::All,
+                holes: Holes::Cut,
+                max_vertices: 1000,
+                min_edge_length: 4.0,
+                effort: Effort::Best,
+                alpha_threshold: 240,
+                ..cover.clone()
+            },
+        ),
+        ("mirrored", MeshParameters { islands: Islands::All, symmetry: Symmetry::X, max_vertices: 1000, ..cover }),
+    ];
+    let checks = |side| png_of_alpha(side, side, |x, y| if (x / 2 + y / 2) % 2 == 0 { 255 } else { 0 });
+    let specks = |side| png_of_alpha(side, side, |x, y| if x % 3 == 1 && y % 3 == 1 { 255 } else { 0 });
+    let comb = |side| png_of_alpha(side, side, |x, y| if x % 2 == 0 || y == 0 { 255 } else { 0 });
+    let mut files: Vec<(String, Vec<u8>)> = monsters().map(|(name, file)| (format!("{name} of 4096"), file)).into();
+    for side in [40, 96, 135, 300, 460, 760, 1400] {
+        files.push((format!("checks of {side}"), checks(side)));
+        files.push((format!("specks of {side}"), specks(side)));
+        files.push((format!("comb of {side}"), comb(side)));
+        files.push((format!("noise of {side}"), png_of_alpha(side, side, noise)));
+    }
+    for (name, file) in files {
+        for (way, parameters) in &ways {
+            let outcome =
+                run(&format!("{name}, {way}"), file.clone(), Images::default(), parameters.clone(), BUDGET * 3).await;
+            assert!(outcome.took < BUDGET, "{name}, {way}: {:?}", outcome.took);
+            let code = outcome.made.err();
+            assert!(matches!(code.as_deref(), None | Some("MESH_TOO_LARGE")), "{name}, {way}: {code:?}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
-use spinelift::mesh::parameters::{Islands, Kind, OutlineMode, PARAMETERS};
+use spinelift::mesh::parameters::{Holes, Islands, Kind, OutlineMode, PARAMETERS};
 use spinelift::mesh::{Error, MeshParameters};
 
 /// JSON text; what pydantic 2.14.3 makes of it in a field `int` from 0 to 255 and in a field `float` from 0 to 100,
@@ -191,6 +191,10 @@ fn what_is_given_beside_a_preset_wins() {
     assert_eq!((sprite.outline, sprite.islands, sprite.max_vertices), (OutlineMode::Cover, Islands::Bridge, 16));
     let larger = read(json!({ "preset": "sprite", "max_vertices": 40, "islands": "all" }));
     assert_eq!((larger.islands, larger.max_vertices), (Islands::All, 40));
+    let large = read(json!({ "preset": "deform-large", "max_vertices": 80 }));
+    assert_eq!((large.max_vertices, large.density_scaling_factor, large.min_edge_length), (80, 300.0, 4.0));
+    let tight = read(json!({ "preset": "tight", "holes": "fill" }));
+    assert_eq!((tight.islands, tight.holes, tight.max_vertices), (Islands::All, Holes::Fill, 64));
     assert_eq!(read(json!({ "preset": "none" })), MeshParameters::default());
 }
 

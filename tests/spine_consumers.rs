@@ -18,7 +18,7 @@ use spinelift::decode::{self, Limits};
 use spinelift::export::{self, Atlas, Blend, Format, Part, RIG_FORMATS, Region, Rig, RigFormat, Source};
 use spinelift::mesh::{self, Mesh, MeshLimits, MeshParameters};
 
-const SCRIPTS: [&str; 5] = ["package.json", "expected.mjs", "load.mjs", "draw.mjs", "runtimes.mjs"];
+const SCRIPTS: [&str; 6] = ["package.json", "expected.mjs", "load.mjs", "names.mjs", "draw.mjs", "runtimes.mjs"];
 
 /// The runtime that reads a format, as the scripts call it.
 fn runtime(format: &RigFormat) -> &'static str {
@@ -243,6 +243,37 @@ fn consumed_by(script: &str, test: &str) {
 #[test]
 fn the_official_runtime_loads_and_poses_every_skeleton() {
     consumed_by("load.mjs", "load");
+}
+
+/// The names that the official runtime reads of a skeleton and its atlas.
+#[track_caller]
+fn names_read(folder: &Path, scripts: &Path, name: &str) -> Value {
+    let mut node = Command::new("node");
+    let [atlas, skeleton] = ["atlas", "json"].map(|ending| folder.join(format!("{name}.spine.{ending}")));
+    serde_json::from_str(&run(node.arg(scripts.join("names.mjs")).args([atlas, skeleton]))).unwrap()
+}
+
+#[test]
+#[cfg(unix)] // where such names of files are allowed
+fn the_official_runtime_reads_every_name() {
+    let Some(scripts) = scripts() else { return };
+    let folder = folder("names");
+    // Layers of all names, under a name that a line of an atlas cannot begin with.
+    let psd = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/psd/names.psd");
+    spinelift(&folder, &[psd.to_str().unwrap(), "-o", " size: 1.spine.json"]);
+    let read = names_read(&folder, scripts, " size: 1");
+    assert_eq!(read["pages"], json!(["_size_ 1.spine.atlas.png"]));
+    assert!(folder.join("_size_ 1.spine.atlas.png").exists());
+    assert_eq!(read["slots"].as_array().unwrap().len(), 9);
+    assert_eq!(read["slots"], read["regions"]);
+    // An image whose own name is no line of an atlas: it says what to rename it to.
+    fs::copy(corpus("tiny-star-12.png"), folder.join("a: star.png")).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_spinelift"));
+    let output = command.args(["mesh", "a: star.png", "-o", "star.spine.json"]).current_dir(&folder).output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains(r#"cannot hold the name "a: star.png" and says "a_ star.png"; rename the image"#), "{told}");
+    let read = names_read(&folder, scripts, "star");
+    assert_eq!(read, json!({ "pages": ["a_ star.png"], "regions": ["a_ star"], "slots": ["a_ star"] }));
 }
 
 #[test]

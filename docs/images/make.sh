@@ -65,4 +65,4 @@ row 0,0,100 limb-hand-512.png min_edge_length "0 16 48" $covering max_vertices=3
 row 0,0,100 limb-hand-512.png max_triangle_area "0 4000 1000" $covering max_vertices=24
 row 0,0,100 limb-hand-512.png rim "0 16 32" $covering max_vertices=24 max_triangle_area=3000
 row 0,0,100 symmetric-butterfly-512.png symmetry "none x" $covering max_vertices=24
-row 0,0,100 limb-hand-512.png preset "sprite deform"
+row 0,0,100 limb-hand-512.png preset "sprite deform deform-large"

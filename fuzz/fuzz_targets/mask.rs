@@ -61,12 +61,17 @@ fuzz_target!(|bytes: &[u8]| {
     let Ok(parameters) = parameters(&mut u) else { return };
     let Ok(plane) = plane(u) else { return };
     parameters.check().expect("made within range");
+    let max_triangle_area = parameters.max_triangle_area;
     let mesh = match build(&plane, &parameters, &LIMITS, &()) {
         Ok(mesh) => mesh,
         Err(Error::MeshTooLarge { fitting_density, density, .. }) => {
             assert!(fitting_density < density, "the density named is no smaller");
             let parameters = MeshParameters { internal_vertex_density: fitting_density, ..parameters };
             build(&plane, &parameters, &LIMITS, &()).expect("the density named fits")
+        }
+        Err(Error::AreaTooSmall { estimate, limit, .. }) => {
+            assert!(estimate > limit && max_triangle_area > 0.0, "nothing asked for so many");
+            return;
         }
         Err(Error::ContourExtraction { .. } | Error::Triangulation { .. }) => return,
         Err(error) => panic!("{error}"),

@@ -1,27 +1,34 @@
 //! A layered picture to one skeleton: `spinelift mesh character.psd`.
 
-use std::fs::File;
-use std::io::Read;
-use std::path::{Path, PathBuf};
-
 use anyhow::Context;
+use indicatif::ProgressBar;
 use serde_json::{Map, Value, json};
 use spinelift::decode::psd::{self, BlendMode, Document, Layer, LayerLimits};
-use spinelift::export::{self, Blend, Part, RIG_FORMATS, RigFormat};
+use spinelift::export::contact_sheet;
+use spinelift::export::{self, Blend, Part};
 use spinelift::mesh::{self, AlphaPlane, Mesh};
 
+use super::batch::{Done, Threads};
 use super::convert::{self, Order};
 use super::input::{Input, Inputs};
+use super::mesh::how_to_raise_the_limit;
 use super::rig::Skeleton;
-use super::{Usage, output};
 
-/// What became of a layered picture.
-#[derive(Debug, Default)]
-pub(super) struct Told {
-    /// What is odd about it or about a layer, a sentence each.
-    pub(super) warnings: Vec<String>,
-    /// The layers that became no mesh, and why.
-    pub(super) failures: Vec<String>,
+/// One of the layered pictures of a run.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Character<'a> {
+    pub(super) image: &'a Input,
+    pub(super) skeleton: &'a Skeleton,
+    /// The contact sheet shows other images too, so that names of layers need the file's before them.
+    pub(super) is_one_of_several: bool,
+}
+
+/// A layer that became a mesh.
+struct Member {
+    /// `group/layer`.
+    name: String,
+    layer: Layer,
+    mesh: Mesh,
 }
 
 /// Parameters with those of layers where they are not given: the setup pose must look like the document, so that nothing
@@ -43,82 +50,84 @@ pub(super) fn with_defaults(mut given: Value) -> Value {
     given
 }
 
-/// Whether the one input is a PSD, told by its content.
-pub(super) fn is_asked_for(inputs: &Inputs) -> bool {
-    let [Input::File(path)] = &inputs.images[..] else { return false };
-    let mut first_bytes = [0; 4];
-    let begun = File::open(path).and_then(|mut file| file.read_exact(&mut first_bytes));
-    begun.is_ok() && psd::is_psd(&first_bytes)
+impl Character<'_> {
+    /// Reads the file, makes a mesh of every visible layer and writes the skeleton.
+    pub(super) fn make(
+        &self,
+        order: &Order,
+        inputs: &Inputs,
+        threads: &Threads,
+        progress: &ProgressBar,
+    ) -> anyhow::Result<Done> {
+        let file = convert::read(self.image, &order.limits)?;
+        let Document { width, height, layers, notes, left_out } =
+            psd::layers(&file, &order.limits, &LayerLimits::default(), &())?;
+        drop(file);
+        let mut done = Done { warnings: notes, ..Done::default() };
+        let not_hidden = left_out.iter().filter(|layer| layer.reason != psd::HIDDEN);
+        done.warnings
+            .extend(not_hidden.map(|layer| format!("the layer {:?} is left out: {}", layer.name, layer.reason)));
+        progress.inc_length(layers.len() as u64);
+        let meshes = threads.each(&layers, progress, |layer| mesh_of(order, layer));
+        let mut members = Vec::new();
+        for (layer, mesh) in layers.into_iter().zip(meshes) {
+            let name = full_name(&layer);
+            match mesh {
+                Ok(mesh) => members.push(Member { name, layer, mesh }),
+                Err(error) => {
+                    let reason = format!("{error:#}{}", how_to_raise_the_limit(&error));
+                    if order.sheet.is_some() {
+                        done.parts.push(contact_sheet::Part::failed(&self.shown(&name), &reason));
+                    }
+                    done.failures.push(format!("layer {name:?}: {reason}"));
+                }
+            }
+        }
+        if members.is_empty() {
+            let advice = "show a layer, or see why each was refused";
+            anyhow::bail!("no visible layer became a mesh; {advice}: {}", done.failures.join("; "));
+        }
+        members.iter().for_each(|member| done.warnings.extend(member.warnings()));
+        let parts: Vec<Part<'_>> = members.iter().map(Member::part).collect();
+        let picture = |index: usize| Ok(members[index].layer.picture.clone());
+        let png = |index: usize| Ok(export::png_of(&members[index].layer.picture)?);
+        let canvas = [width, height];
+        let odd = self.skeleton.write_rig(order, inputs, threads, (canvas, &parts), (picture, png))?;
+        done.warnings.extend(odd);
+        if let Some(sheet) = &order.sheet {
+            let draw =
+                |member: &Member| Ok(sheet.part_of(&member.mesh, &member.layer.picture, &self.shown(&member.name)));
+            let drawn = threads.each(&members, &ProgressBar::hidden(), draw);
+            let drawn: Vec<contact_sheet::Part> = drawn.into_iter().collect::<anyhow::Result<_>>()?;
+            // What failed comes last: it has no place in the draw order.
+            done.parts.splice(0..0, drawn);
+        }
+        Ok(done)
+    }
+
+    /// A layer's name on the contact sheet.
+    fn shown(&self, layer: &str) -> String {
+        if self.is_one_of_several { format!("{}: {layer}", self.image.file_name()) } else { layer.to_owned() }
+    }
 }
 
-/// The skeleton that is asked for: in the first format of skeletons unless another is named, beside the PSD unless -o says
-/// where.
-pub(super) fn skeleton(
-    inputs: &Inputs,
-    format: Option<&str>,
-    to: Option<&Path>,
-    loose: bool,
-) -> anyhow::Result<Skeleton> {
-    let by_path = || to.and_then(output::format_of_name).map(|format| format.name);
-    let rig = match format.or_else(by_path) {
-        Some(name) => RigFormat::named(name),
-        None => RIG_FORMATS.first(),
-    };
-    let known = || RIG_FORMATS.iter().map(|format| format.name).collect::<Vec<_>>().join(", ");
-    let refuse =
-        || Usage(format!("a PSD becomes one skeleton of its layers: --format {}, and -o a file or folder", known()));
-    let rig = rig.ok_or_else(refuse)?;
-    let [Input::File(input)] = &inputs.images[..] else { return Err(refuse().into()) };
-    let mut name = input.file_stem().unwrap_or_default().to_owned();
-    name.push(".");
-    name.push(rig.extension);
-    let path: PathBuf = match to {
-        None => input.with_file_name(name),
-        Some(to) if to == Path::new("-") => return Err(refuse().into()),
-        Some(to) if to.is_dir() || to.extension().is_none() => to.join(name),
-        Some(to) => to.to_owned(),
-    };
-    Ok(Skeleton::new(rig, path, loose))
-}
-
-/// Reads the file, makes a mesh of every visible layer and writes the skeleton.
-pub(super) fn make(order: &Order, inputs: &Inputs, skeleton: &Skeleton) -> anyhow::Result<Told> {
-    let image = inputs.images.first().context("no input")?;
-    let file = convert::read(image, &order.limits)?;
-    let Document { width, height, layers, notes, left_out } =
-        psd::layers(&file, &order.limits, &LayerLimits::default(), &())?;
-    drop(file);
-    let mut told = Told { warnings: notes, failures: Vec::new() };
-    let not_hidden = left_out.iter().filter(|layer| layer.reason != psd::HIDDEN);
-    told.warnings.extend(not_hidden.map(|layer| format!("the layer {:?} is left out: {}", layer.name, layer.reason)));
-    let mut members = Vec::new();
-    for layer in layers {
-        match mesh_of(order, &layer) {
-            Ok(mesh) => members.push((full_name(&layer), layer, mesh)),
-            Err(error) => told.failures.push(format!("layer {:?}: {error:#}", layer.name)),
-        }
-    }
-    for (name, layer, mesh) in &members {
-        told.warnings.extend(mesh.warnings.iter().map(|warning| format!("layer {name:?}: {warning}")));
-        if layer.blend != BlendMode::NORMAL && blend(layer) == Blend::Normal {
-            let mode = layer.blend.name();
-            told.warnings.push(format!("layer {name:?} is drawn normally: skeletons have no blend mode {mode}"));
-        }
-    }
-    if members.is_empty() {
-        let advice = "show a layer, or see why each was refused";
-        anyhow::bail!("no visible layer became a mesh; {advice}: {}", told.failures.join("; "));
-    }
-    let part = |(name, layer, mesh)| {
-        let layer: &Layer = layer;
+impl Member {
+    fn part(&self) -> Part<'_> {
+        let Self { name, layer, mesh } = self;
         let offset = [f64::from(layer.bounds.x), f64::from(layer.bounds.y)];
         Part { name, mesh, offset, opacity: layer.opacity, blend: blend(layer) }
-    };
-    let parts: Vec<Part<'_>> = members.iter().map(|(name, layer, mesh)| part((&**name, layer, mesh))).collect();
-    let picture = |index: usize| Ok(members[index].1.picture.clone());
-    let png = |index: usize| Ok(export::png_of(&members[index].1.picture)?);
-    skeleton.write_rig(inputs, [width, height], &parts, picture, png)?;
-    Ok(told)
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        let Self { name, layer, mesh } = self;
+        let mut warnings: Vec<String> =
+            mesh.warnings.iter().map(|warning| format!("layer {name:?}: {warning}")).collect();
+        if layer.blend != BlendMode::NORMAL && blend(layer) == Blend::Normal {
+            let mode = layer.blend.name();
+            warnings.push(format!("layer {name:?} is drawn normally: skeletons have no blend mode {mode}"));
+        }
+        warnings
+    }
 }
 
 fn mesh_of(order: &Order, layer: &Layer) -> anyhow::Result<Mesh> {

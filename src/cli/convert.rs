@@ -9,7 +9,7 @@ use anyhow::{Context, anyhow};
 use sha2::{Digest, Sha256};
 use spinelift::decode::{self, Limits};
 use spinelift::export::contact_sheet::Part;
-use spinelift::export::{Format, Source};
+use spinelift::export::{Format, RigFormat, Source};
 use spinelift::mesh::{self, Mesh, MeshLimits, MeshParameters};
 
 use super::input::{self, Input};
@@ -20,7 +20,7 @@ use super::sheet::Sheet;
 const CHUNK_BYTES: usize = 64 << 10;
 
 /// What is asked of every image of a run.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Order {
     pub(super) format: &'static Format,
     pub(super) parameters: MeshParameters,
@@ -93,7 +93,9 @@ impl Order {
             beside.push((path, (file.write)(&mesh, &source)?));
         }
         let part = self.sheet.as_ref().map(|sheet| sheet.part(&mesh, &source)).transpose()?;
-        Ok(Converted { bytes: main, beside, warnings: mesh.warnings, part })
+        let notes = RigFormat::named(self.format.name).map_or(Vec::new(), |rig| rig.notes(&mesh, &source));
+        let warnings = mesh.warnings.into_iter().chain(notes).collect();
+        Ok(Converted { bytes: main, beside, warnings, part })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Which images are meant: files, folders, standard input.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::fs;
 use std::io::{self, Read};
@@ -11,7 +12,7 @@ use spinelift::mesh::Error;
 use super::Usage;
 
 /// Names that count as images in a folder. A file named on the command line is read whatever it is called.
-const EXTENSIONS: [&str; 7] = ["png", "webp", "jpg", "jpeg", "gif", "bmp", "apng"];
+const EXTENSIONS: [&str; 9] = ["png", "webp", "jpg", "jpeg", "gif", "bmp", "apng", "psd", "psb"];
 
 /// What a drawn mesh's name ends in: in a folder that is our own earlier output, not art.
 const OWN_PICTURE: &str = ".mesh.png";
@@ -35,6 +36,23 @@ pub(super) struct Inputs {
     pub(super) images: Vec<Input>,
     /// One file each, even if there is only one image: several were named, or a folder.
     pub(super) is_batch: bool,
+    /// The files that were named themselves, not found in a folder, by their real paths.
+    named: HashSet<PathBuf>,
+}
+
+impl Inputs {
+    /// Whether the caller named it, and not only a folder that it is in.
+    pub(super) fn is_named(&self, image: &Input) -> bool {
+        match image {
+            Input::Stdin => true,
+            Input::File(path) => self.named.contains(&real(path)),
+        }
+    }
+}
+
+/// The same for every way to name a file.
+fn real(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
 
 impl Input {
@@ -65,6 +83,7 @@ impl fmt::Display for Input {
 pub(super) fn find(named: &[PathBuf]) -> anyhow::Result<Inputs> {
     let mut images = Vec::new();
     let mut is_batch = named.len() > 1;
+    let files = named.iter().filter(|path| path.as_os_str() != "-" && !path.is_dir()).map(|path| real(path)).collect();
     for path in named {
         if path.as_os_str() != "-" && path.is_dir() {
             is_batch = true;
@@ -86,12 +105,12 @@ pub(super) fn find(named: &[PathBuf]) -> anyhow::Result<Inputs> {
         return Err(Usage("standard input can be read once; give `-` once".into()).into());
     }
     // The same file twice, as by `sprites/ sprites/a.png`, is one image.
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     images.retain(|image| match image {
         Input::Stdin => true,
-        Input::File(path) => seen.insert(fs::canonicalize(path).unwrap_or_else(|_| path.clone())),
+        Input::File(path) => seen.insert(real(path)),
     });
-    Ok(Inputs { images, is_batch })
+    Ok(Inputs { images, is_batch, named: files })
 }
 
 fn images_in(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {

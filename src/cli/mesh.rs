@@ -13,8 +13,7 @@ use spinelift::decode::Limits;
 use spinelift::export::{FORMATS, Format};
 use spinelift::mesh::{Error, MeshLimits, MeshParameters};
 
-use super::batch::{self, Done, Outcome};
-use super::character::{self, Told};
+use super::batch::{self, Done, Outcome, Threads};
 use super::convert::Order;
 use super::input::{self, Input, Inputs};
 use super::output::{self, Target};
@@ -26,16 +25,18 @@ use super::{EXIT_IMAGE_FAILED, Usage, help, is_closed_pipe, save, say};
 ///
 /// Reads PNG, WebP, JPEG, GIF and BMP, told apart by their content. The shape is where the alpha channel says so; a mesh
 /// covers the largest connected shape, or with `outline=cover` every pixel. One image gives its result on standard output,
-/// several or a folder give one file each. A PSD gives one skeleton of its visible layers, covered to the last pixel unless
-/// parameters say otherwise.
+/// several or a folder give one file each. Each PSD gives one skeleton of its visible layers, covered to the last pixel
+/// unless parameters say otherwise.
 #[derive(Debug, Args)]
 #[command(after_help = "`--help` has examples, the parameters and the exit status.", after_long_help = help::after_mesh())]
 pub(super) struct MeshArgs {
     /// Image files, folders, or `-` for standard input
     ///
-    /// A folder stands for the images directly in it, by extension; hidden files, `*.mesh.png` and an atlas's pages are left out.
+    /// A folder stands for the images directly in it, PSDs among them, by extension; hidden files, `*.mesh.png`,
+    /// `*.sheet.png` and an atlas's pages are left out, and PSDs where --format or -o asks for something else than
+    /// skeletons.
     #[arg(required = true, value_name = "IMAGE")]
-    images: Vec<PathBuf>,
+    pub(super) images: Vec<PathBuf>,
 
     /// Where the result goes: a file, a folder, or `-` for standard output
     ///
@@ -45,15 +46,17 @@ pub(super) struct MeshArgs {
     /// one skeleton, such as `hero.spine.json`, give that skeleton with a slot for each image, the first at the back, and
     /// an atlas of them beside it.
     #[arg(short, long, value_name = "FILE|DIR|-")]
-    output: Option<PathBuf>,
+    pub(super) output: Option<PathBuf>,
 
     /// What to write; by default what the name after -o says, else json
     #[arg(short, long, value_parser = PossibleValuesParser::new(help::format_names()))]
-    format: Option<String>,
+    pub(super) format: Option<String>,
 
     /// Beside one skeleton of several images, write them one by one, not packed onto the pages of an atlas
+    ///
+    /// They go into the folder `NAME-images`, where files of their names are replaced and others stay.
     #[arg(long)]
-    loose: bool,
+    pub(super) loose: bool,
 
     /// Set one parameter; may be repeated, wins over --params
     #[arg(short, long, value_name = "NAME=VALUE")]
@@ -65,13 +68,13 @@ pub(super) struct MeshArgs {
 
     /// Threads to use, all cores by default
     #[arg(short, long, value_name = "N", value_parser = at_least_one)]
-    jobs: Option<usize>,
+    pub(super) jobs: Option<usize>,
 
-    /// Draw all images of the run on one sheet, with mesh, name and numbers; those that failed say why
+    /// Draw all images and layers of the run on one sheet, with mesh, name and numbers; those that failed say why
     ///
     /// As one picture, or as a page that needs no network. Letters beyond ASCII are seen on the page alone.
     #[arg(long, value_name = "FILE.png|FILE.html", conflicts_with = "timings")]
-    contact_sheet: Option<PathBuf>,
+    pub(super) contact_sheet: Option<PathBuf>,
 
     /// Report how long each stage took, one JSON line per image on standard error
     ///
@@ -79,7 +82,7 @@ pub(super) struct MeshArgs {
     /// are medians over --repeat, in ms. `total` runs from the file's bytes to the result's bytes; `mask` includes the
     /// blur. The file's SHA-256 is outside of it, under `sha256_ms`: elsewhere it is computed beside the decoding.
     #[arg(long, conflicts_with = "jobs")]
-    timings: bool,
+    pub(super) timings: bool,
 
     /// How often to run each image for --timings
     #[arg(long, value_name = "N", default_value = "1", requires = "timings", value_parser = at_least_one)]
@@ -87,7 +90,7 @@ pub(super) struct MeshArgs {
 
     /// Say nothing on standard error but failures and timings
     #[arg(short, long)]
-    quiet: bool,
+    pub(super) quiet: bool,
 
     /// Refuse images wider or taller than this, in px
     #[arg(long, value_name = "PX", default_value_t = Limits::default().max_width)]
@@ -108,28 +111,33 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 
 /// Makes every mesh, then says what failed.
 pub(super) fn run(args: &MeshArgs) -> anyhow::Result<ExitCode> {
-    let inputs = input::find(&args.images)?;
-    let is_layered = character::is_asked_for(&inputs);
-    let order = args.order(inputs.images.len(), is_layered)?;
-    if is_layered {
-        return args.make_character(&order, &inputs);
+    let mut inputs = input::find(&args.images)?;
+    let layered = args.find_layered(&mut inputs)?;
+    if !layered.is_empty() {
+        return args.make_layered(&inputs, &layered);
     }
+    let order = args.order(inputs.images.len())?;
     if args.format.is_none() {
         output::refuse_unknown_name(&inputs, args.output.as_deref())?;
     }
     if let Some(skeleton) = rig::asked_for(order.format, &inputs, args.output.as_deref(), args.loose)? {
         return args.make_skeleton(&order, &inputs, &skeleton);
     }
-    let targets = output::plan(&inputs, args.output.as_deref(), order.format)?;
+    let formats = vec![order.format; inputs.images.len()];
+    let targets = output::plan(&inputs, args.output.as_deref(), &formats)?;
     refuse_binary_on_terminal(order.format, &targets)?;
     if let Some(sheet) = &order.sheet {
-        sheet.check(&inputs, &targets, order.format)?;
+        sheet.check(&inputs, &targets, &formats)?;
     }
     args.say_warnings(&order);
     if !args.quiet {
         say_what_is_left_out(order.format, &targets);
     }
-    let outcomes = args.make(&order, &inputs, &targets)?;
+    let threads = Threads::new(if args.timings { Some(1) } else { args.jobs })?;
+    let progress = batch::progress(inputs.images.len(), "images", args.quiet || args.timings);
+    let work: Vec<(&Input, &Target)> = inputs.images.iter().zip(&targets).collect();
+    let outcomes = threads.each(&work, &progress, |&(image, target)| args.make_one(&order, image, target));
+    progress.finish_and_clear();
     let code = args.report(&inputs, &outcomes);
     if let Some(sheet) = &order.sheet {
         sheet.write(&inputs.images, outcomes)?;
@@ -138,8 +146,9 @@ pub(super) fn run(args: &MeshArgs) -> anyhow::Result<ExitCode> {
 }
 
 impl MeshArgs {
-    fn order(&self, images: usize, is_layered: bool) -> anyhow::Result<Order> {
-        let (parameters, warnings) = self.parameters(is_layered)?;
+    /// What is asked of so many images.
+    pub(super) fn order(&self, images: usize) -> anyhow::Result<Order> {
+        let (parameters, warnings) = self.parameters(|given| given)?;
         let format = match &self.format {
             Some(name) => Format::named(name),
             None => self.output.as_deref().and_then(output::format_of_name).or(FORMATS.first()),
@@ -148,24 +157,23 @@ impl MeshArgs {
             format: format.context("no such format")?,
             parameters,
             warnings,
-            limits: Limits { max_width: self.max_dimension, max_height: self.max_dimension, max_bytes: self.max_bytes },
+            limits: self.limits(),
             mesh_limits: MeshLimits { max_triangles: self.max_triangles },
             sheet: self.contact_sheet.as_deref().map(|path| Sheet::named(path, images)).transpose()?,
         })
     }
 
-    fn parameters(&self, is_layered: bool) -> anyhow::Result<(MeshParameters, Vec<String>)> {
-        let mut base = self.params.as_deref().map_or(Ok(Value::Null), read_json)?;
-        if is_layered {
-            base = character::with_defaults(base);
-        }
-        MeshParameters::from_assignments(&base, &self.set).map_err(|error| Usage(error.to_string()).into())
+    pub(super) fn limits(&self) -> Limits {
+        Limits { max_width: self.max_dimension, max_height: self.max_dimension, max_bytes: self.max_bytes }
     }
 
-    fn make(&self, order: &Order, inputs: &Inputs, targets: &[Target]) -> anyhow::Result<Vec<Outcome>> {
-        let threads = if self.timings { Some(1) } else { self.jobs };
-        let progress = batch::progress(inputs.images.len(), self.quiet || self.timings);
-        batch::run(&inputs.images, targets, threads, &progress, |image, target| self.make_one(order, image, target))
+    /// The parameters that are given, of which the file's are completed first.
+    pub(super) fn parameters(
+        &self,
+        complete: impl FnOnce(Value) -> Value,
+    ) -> anyhow::Result<(MeshParameters, Vec<String>)> {
+        let base = complete(self.params.as_deref().map_or(Ok(Value::Null), read_json)?);
+        MeshParameters::from_assignments(&base, &self.set).map_err(|error| Usage(error.to_string()).into())
     }
 
     /// One skeleton of all images.
@@ -175,13 +183,17 @@ impl MeshArgs {
             return Err(Usage(format!("--timings does not go with one skeleton of several images; {advice}")).into());
         }
         if let Some(sheet) = &order.sheet {
-            sheet.check(inputs, &[skeleton.target()], order.format)?;
+            sheet.check(inputs, &[skeleton.target()], &[order.format])?;
         }
         self.say_warnings(order);
-        let progress = batch::progress(inputs.images.len(), self.quiet);
-        let places = vec![(); inputs.images.len()];
-        let made = batch::run(&inputs.images, &places, self.jobs, &progress, |image, ()| Member::new(order, image))?;
-        let outcomes = skeleton.write(order, inputs, made)?;
+        let threads = Threads::new(self.jobs)?;
+        let progress = batch::progress(inputs.images.len(), "images", self.quiet);
+        let made = threads.each(&inputs.images, &progress, |image| Member::new(order, image));
+        progress.finish_and_clear();
+        let (outcomes, warnings) = skeleton.write(order, inputs, &threads, made)?;
+        if !self.quiet {
+            warnings.iter().for_each(|warning| say(format_args!("warning: {warning}")));
+        }
         let code = self.report(inputs, &outcomes);
         if let Some(sheet) = &order.sheet {
             sheet.write(&inputs.images, outcomes)?;
@@ -189,39 +201,13 @@ impl MeshArgs {
         Ok(code)
     }
 
-    /// One skeleton of a PSD's layers.
-    fn make_character(&self, order: &Order, inputs: &Inputs) -> anyhow::Result<ExitCode> {
-        if self.timings || order.sheet.is_some() {
-            return Err(
-                Usage("--timings and --contact-sheet do not go with a PSD; save its layers as images".into()).into()
-            );
-        }
-        let format = self.format.as_deref();
-        let skeleton = character::skeleton(inputs, format, self.output.as_deref(), self.loose)?;
-        self.say_warnings(order);
-        let shown = inputs.images.first().map(ToString::to_string).unwrap_or_default();
-        let Told { warnings, failures } = match character::make(order, inputs, &skeleton) {
-            Ok(told) => told,
-            Err(error) if error.is::<Usage>() => return Err(error),
-            Err(error) => {
-                say(format_args!("{shown}: {error:#}{}", how_to_raise_the_limit(&error)));
-                return Ok(ExitCode::from(EXIT_IMAGE_FAILED));
-            }
-        };
-        if !self.quiet {
-            warnings.iter().for_each(|warning| say(format_args!("{shown}: warning: {warning}")));
-        }
-        failures.iter().for_each(|failure| say(format_args!("{shown}: {failure}")));
-        Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_IMAGE_FAILED) })
-    }
-
-    fn say_warnings(&self, order: &Order) {
+    pub(super) fn say_warnings(&self, order: &Order) {
         if !self.quiet {
             order.warnings.iter().for_each(|warning| say(format_args!("warning: {warning}")));
         }
     }
 
-    fn make_one(&self, order: &Order, image: &Input, target: &Target) -> Outcome {
+    pub(super) fn make_one(&self, order: &Order, image: &Input, target: &Target) -> Outcome {
         let converted = if self.timings {
             let (converted, line) = order.convert_timed(image, target, self.repeat)?;
             writeln!(io::stderr().lock(), "{line}").context("cannot write to standard error")?;
@@ -239,15 +225,19 @@ impl MeshArgs {
                 save::to_file(path, &converted.bytes).with_context(|| format!("cannot write {}", path.display()))?
             }
         }
-        Ok(Done { warnings: converted.warnings, part: converted.part })
+        Ok(Done { warnings: converted.warnings, parts: converted.part.into_iter().collect(), ..Done::default() })
     }
 
-    fn report(&self, inputs: &Inputs, outcomes: &[Outcome]) -> ExitCode {
+    pub(super) fn report(&self, inputs: &Inputs, outcomes: &[Outcome]) -> ExitCode {
         let mut failed = 0;
         for (image, outcome) in inputs.images.iter().zip(outcomes) {
             match outcome {
-                Ok(_) if self.quiet => {}
-                Ok(done) => done.warnings.iter().for_each(|warning| say(format_args!("{image}: warning: {warning}"))),
+                Ok(done) => {
+                    failed += usize::from(!done.failures.is_empty());
+                    let warnings = if self.quiet { &[] } else { &done.warnings[..] };
+                    warnings.iter().for_each(|warning| say(format_args!("{image}: warning: {warning}")));
+                    done.failures.iter().for_each(|failure| say(format_args!("{image}: {failure}")));
+                }
                 Err(error) if is_closed_pipe(error) => {}
                 Err(error) => {
                     failed += 1;

@@ -12,6 +12,7 @@ mod help;
 mod input;
 #[cfg(feature = "serve")]
 mod keys;
+mod layered;
 #[cfg(feature = "serve")]
 mod log;
 mod mesh;
@@ -26,6 +27,7 @@ mod settings;
 mod sheet;
 #[cfg(feature = "serve")]
 mod signals;
+mod stale;
 #[cfg(feature = "serve")]
 mod table;
 mod timings;

@@ -69,8 +69,8 @@ pub(super) fn stem(path: &Path, extension: &str) -> OsString {
     stem.into_os_string()
 }
 
-/// One target per image, in order; their folders exist afterwards.
-pub(super) fn plan(inputs: &Inputs, to: Option<&Path>, format: &Format) -> anyhow::Result<Vec<Target>> {
+/// One target per image and its format, in order; their folders exist afterwards.
+pub(super) fn plan(inputs: &Inputs, to: Option<&Path>, formats: &[&Format]) -> anyhow::Result<Vec<Target>> {
     let images = &inputs.images;
     let targets = match to {
         Some(path) if path.as_os_str() == "-" && !inputs.is_batch => vec![Target::Stdout],
@@ -86,15 +86,38 @@ pub(super) fn plan(inputs: &Inputs, to: Option<&Path>, format: &Format) -> anyho
             ))
             .into());
         }
-        Some(path) if inputs.is_batch || path.is_dir() || ends_with_separator(path) => in_folder(images, path, format)?,
+        Some(path) if inputs.is_batch || path.is_dir() || ends_with_separator(path) => {
+            in_folder(images, path, formats)?
+        }
         Some(path) => vec![Target::File(path.to_owned())],
-        None if inputs.is_batch => named_after(images, None, format),
+        None if inputs.is_batch => named_after(images, None, formats),
         None => vec![Target::Stdout],
     };
-    refuse_to_share(images, &targets, format)?;
-    refuse_to_overwrite_inputs(images, &targets, format)?;
-    create_folders(&targets)?;
+    accept(images, &targets, formats)?;
     Ok(targets)
+}
+
+/// As [`plan`] for several images, though there be only one: a result has files beside it, which need a folder.
+pub(super) fn plan_many(inputs: &Inputs, to: Option<&Path>, formats: &[&Format]) -> anyhow::Result<Vec<Target>> {
+    let images = &inputs.images;
+    let targets = match to {
+        Some(folder) => in_folder(images, folder, formats)?,
+        None => named_after(images, None, formats),
+    };
+    accept(images, &targets, formats)?;
+    Ok(targets)
+}
+
+/// Refuses targets that would replace an input or each other; their folders exist afterwards.
+pub(super) fn accept(images: &[Input], targets: &[Target], formats: &[&Format]) -> anyhow::Result<()> {
+    refuse_to_share(images, targets, formats)?;
+    refuse_files_of(images, written(targets, formats))?;
+    create_folders(targets)
+}
+
+/// Every file that is written for the results.
+fn written(targets: &[Target], formats: &[&Format]) -> impl Iterator<Item = PathBuf> {
+    targets.iter().zip(formats).flat_map(|(target, format)| target.files(format))
 }
 
 /// Whether a name ends as a result's does.
@@ -129,12 +152,12 @@ pub(super) fn refuse_unknown_name(inputs: &Inputs, to: Option<&Path>) -> anyhow:
     Ok(())
 }
 
-fn in_folder(images: &[Input], folder: &Path, format: &Format) -> anyhow::Result<Vec<Target>> {
+fn in_folder(images: &[Input], folder: &Path, formats: &[&Format]) -> anyhow::Result<Vec<Target>> {
     if folder.exists() && !folder.is_dir() {
         let folder = folder.display();
         return Err(Usage(format!("{folder} is a file; several results need a folder, give another -o")).into());
     }
-    Ok(named_after(images, Some(folder), format))
+    Ok(named_after(images, Some(folder), formats))
 }
 
 fn create_folders(targets: &[Target]) -> anyhow::Result<()> {
@@ -153,8 +176,8 @@ fn create_folder(folder: &Path) -> anyhow::Result<()> {
 }
 
 /// `hero.png` gives `hero.json`, unless `hero.webp` is there too: then `hero.png.json` and `hero.webp.json`.
-fn named_after(images: &[Input], folder: Option<&Path>, format: &Format) -> Vec<Target> {
-    let name = |image: &Input, whole: bool| {
+fn named_after(images: &[Input], folder: Option<&Path>, formats: &[&Format]) -> Vec<Target> {
+    let name = |image: &Input, format: &Format, whole: bool| {
         let file_name = image.file_name();
         let stem =
             if whole { file_name.as_str() } else { file_name.rsplit_once('.').map_or(&*file_name, |(stem, _)| stem) };
@@ -167,25 +190,25 @@ fn named_after(images: &[Input], folder: Option<&Path>, format: &Format) -> Vec<
         folder.unwrap_or(beside).join(format!("{stem}.{}", format.extension))
     };
     let mut uses: HashMap<String, usize> = HashMap::new();
-    for image in images {
-        *uses.entry(key(&name(image, false))).or_default() += 1;
+    for (image, format) in images.iter().zip(formats) {
+        *uses.entry(key(&name(image, format, false))).or_default() += 1;
     }
-    let target = |image: &Input| {
-        let short = name(image, false);
-        Target::File(if uses.get(&key(&short)).copied() == Some(1) { short } else { name(image, true) })
+    let target = |(image, format): (&Input, &&Format)| {
+        let short = name(image, format, false);
+        Target::File(if uses.get(&key(&short)).copied() == Some(1) { short } else { name(image, format, true) })
     };
-    images.iter().map(target).collect()
+    images.iter().zip(formats).map(target).collect()
 }
 
 /// Upper and lower case are one on many disks.
-fn key(path: &Path) -> String {
+pub(super) fn key(path: &Path) -> String {
     path.to_string_lossy().to_lowercase()
 }
 
 /// No file may be one of two results, be it the main one or one beside it.
-fn refuse_to_share(images: &[Input], targets: &[Target], format: &Format) -> anyhow::Result<()> {
+fn refuse_to_share(images: &[Input], targets: &[Target], formats: &[&Format]) -> anyhow::Result<()> {
     let mut taken: HashMap<String, &Input> = HashMap::new();
-    for (image, target) in images.iter().zip(targets) {
+    for ((image, target), format) in images.iter().zip(targets).zip(formats) {
         for path in target.files(format) {
             if let Some(other) = taken.insert(key(&path), image) {
                 let path = path.display();
@@ -201,24 +224,26 @@ fn refuse_to_share(images: &[Input], targets: &[Target], format: &Format) -> any
     Ok(())
 }
 
-fn refuse_to_overwrite_inputs(images: &[Input], targets: &[Target], format: &Format) -> anyhow::Result<()> {
-    refuse_files_of(images, targets.iter().flat_map(|target| target.files(format)))
-}
-
 /// For a file of the whole run: it may be neither an input nor one of the results.
 pub(super) fn refuse_to_replace(
     path: &Path,
     images: &[Input],
     targets: &[Target],
-    format: &Format,
+    formats: &[&Format],
 ) -> anyhow::Result<()> {
-    if targets.iter().flat_map(|target| target.files(format)).any(|file| key(&file) == key(path)) {
+    refuse_among(path, written(targets, formats))?;
+    refuse_files_of(images, [path.to_owned()])
+}
+
+/// A file of the whole run may not be one of those that are written for a result.
+pub(super) fn refuse_among(path: &Path, mut written: impl Iterator<Item = PathBuf>) -> anyhow::Result<()> {
+    if written.any(|file| key(&file) == key(path)) {
         let path = path.display();
         return Err(
             Usage(format!("{path} is one of the results and would be overwritten; give it another name")).into()
         );
     }
-    refuse_files_of(images, [path.to_owned()])
+    Ok(())
 }
 
 /// None of the files that are written may be one that is read.
@@ -240,11 +265,11 @@ pub(super) fn refuse_files_of(images: &[Input], written: impl IntoIterator<Item 
     Ok(())
 }
 
-fn is_device(path: &Path) -> bool {
+pub(super) fn is_device(path: &Path) -> bool {
     path.metadata().is_ok_and(|meta| !meta.is_file() && !meta.is_dir())
 }
 
-fn ends_with_separator(path: &Path) -> bool {
+pub(super) fn ends_with_separator(path: &Path) -> bool {
     path.as_os_str().to_string_lossy().ends_with(std::path::is_separator)
 }
 
@@ -255,8 +280,9 @@ mod tests {
     fn names(images: &[&str], folder: Option<&str>) -> anyhow::Result<Vec<String>> {
         let images: Vec<Input> = images.iter().map(|path| Input::File(path.into())).collect();
         let format = Format::named("json").unwrap();
-        let targets = named_after(&images, folder.map(Path::new), format);
-        refuse_to_share(&images, &targets, format)?;
+        let formats = vec![format; images.len()];
+        let targets = named_after(&images, folder.map(Path::new), &formats);
+        refuse_to_share(&images, &targets, &formats)?;
         let show = |target: &Target| match target {
             Target::File(path) => path.to_string_lossy().replace('\\', "/"),
             Target::Stdout => "-".into(),

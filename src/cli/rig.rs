@@ -5,15 +5,16 @@ use std::io::{BufReader, Cursor};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use indicatif::ProgressBar;
 use spinelift::decode::{self, Picture};
 use spinelift::export::{self, Atlas, Blend, Format, Part, Rig, RigFormat, Source, contact_sheet};
 use spinelift::mesh::{self, Mesh};
 
-use super::batch::{Done, Outcome};
+use super::batch::{Done, Outcome, Threads};
 use super::convert::{self, Order};
 use super::input::{Input, Inputs};
 use super::output::{self, Target};
-use super::{Usage, save};
+use super::{Usage, save, stale};
 
 /// What loose images begin with if they can be copied as they are; others become PNG.
 const PNG_BEGINS: [u8; 8] = *b"\x89PNG\r\n\x1a\n";
@@ -101,8 +102,12 @@ impl<'a> Member<'a> {
 }
 
 impl Skeleton {
-    pub(super) fn new(format: &'static RigFormat, path: PathBuf, loose: bool) -> Self {
-        Self { format, path, loose }
+    /// The skeleton whose main file that is.
+    pub(super) fn at(format: &'static RigFormat, target: &Target, loose: bool) -> anyhow::Result<Self> {
+        match target {
+            Target::File(path) => Ok(Self { format, path: path.clone(), loose }),
+            Target::Stdout => Err(Usage("a skeleton of layers does not fit on standard output; give -o".into()).into()),
+        }
     }
 
     /// The main file.
@@ -110,18 +115,22 @@ impl Skeleton {
         Target::File(self.path.clone())
     }
 
-    /// Writes the skeleton of all images that became meshes, the first at the back, and gives what became of each.
+    /// Writes the skeleton of all images that became meshes, the first at the back, and gives what became of each and
+    /// what is odd about the whole.
     pub(super) fn write(
         &self,
         order: &Order,
         inputs: &Inputs,
+        threads: &Threads,
         made: Vec<anyhow::Result<Member<'_>>>,
-    ) -> anyhow::Result<Vec<Outcome>> {
+    ) -> anyhow::Result<(Vec<Outcome>, Vec<String>)> {
         let mut members = Vec::new();
         let mut outcomes = Vec::new();
+        let mut warnings = Vec::new();
         for result in made {
             outcomes.push(result.map(|mut member| {
-                let done = Done { warnings: member.mesh.warnings.clone(), part: member.shown.take() };
+                let parts = member.shown.take().into_iter().collect();
+                let done = Done { warnings: member.mesh.warnings.clone(), parts, ..Done::default() };
                 members.push(member);
                 done
             }));
@@ -137,63 +146,80 @@ impl Skeleton {
             let parts: Vec<Part<'_>> = (0..members.len()).map(part).collect();
             let picture = |index: usize| members[index].picture(order);
             let png = |index: usize| members[index].png(order);
-            self.write_rig(inputs, canvas, &parts, picture, png)?;
+            warnings = self.write_rig(order, inputs, threads, (canvas, &parts), (picture, png))?;
         }
-        Ok(outcomes)
+        Ok((outcomes, warnings))
     }
 
-    /// Writes the skeleton and what belongs beside it; the images of parts are asked for by index, as pixels for a page
-    /// or as a PNG file.
+    /// Writes the skeleton of parts on a canvas and what belongs beside it, and gives what is odd about it. The images of
+    /// parts are asked for by index, as pixels for a page or as a PNG file.
     pub(super) fn write_rig(
         &self,
+        order: &Order,
         inputs: &Inputs,
-        canvas: [u32; 2],
-        parts: &[Part<'_>],
-        mut picture: impl FnMut(usize) -> anyhow::Result<Picture>,
-        mut png: impl FnMut(usize) -> anyhow::Result<Vec<u8>>,
-    ) -> anyhow::Result<()> {
+        threads: &Threads,
+        (canvas, parts): ([u32; 2], &[Part<'_>]),
+        (picture, png): (
+            impl Fn(usize) -> anyhow::Result<Picture> + Sync,
+            impl Fn(usize) -> anyhow::Result<Vec<u8>> + Sync,
+        ),
+    ) -> anyhow::Result<Vec<String>> {
         let stem = output::stem(&self.path, self.format.extension).to_string_lossy().into_owned();
         let beside = |name: &str| self.path.with_file_name(name);
         let folder = format!("{stem}-images");
         let images = if self.loose { format!("./{folder}/") } else { "./".into() };
         let rig = Rig { name: &stem, canvas, parts, images: &images };
+        let mut warnings = (self.format.beyond_runtimes)(&rig);
         if self.loose {
             let names = export::names(parts.iter().map(|part| part.name));
             let paths: Vec<PathBuf> = names.iter().map(|name| beside(&folder).join(format!("{name}.png"))).collect();
-            self.prepare(inputs, &paths)?;
-            for (path, index) in paths.iter().zip(0..) {
-                put(path, &png(index)?)?;
-            }
-            return put(&self.path, &(self.format.skeleton)(&rig, None)?);
+            self.prepare(order, inputs, &paths)?;
+            write_each(threads, &paths, png)?;
+            warnings.extend(stale::images(&beside(&folder), &paths));
+            put(&self.path, &(self.format.skeleton)(&rig, None)?)?;
+            return Ok(warnings);
         }
         let atlas = Atlas::packed(parts);
-        let count = atlas.pages.len();
-        let pages: Vec<String> =
-            (0..count).map(|page| format!("{stem}.{}", self.format.page_extension(page))).collect();
+        let page_name = |page: usize| export::page_name(&format!("{stem}.{}", self.format.page_extension(page)));
+        let pages: Vec<String> = (0..atlas.pages.len()).map(page_name).collect();
         let texts = (self.format.atlas)(&rig, &atlas, &pages)?;
         let text_paths: Vec<PathBuf> = texts.iter().map(|file| beside(&format!("{stem}.{}", file.extension))).collect();
         let page_paths: Vec<PathBuf> = pages.iter().map(|name| beside(name)).collect();
-        self.prepare(inputs, &[page_paths.clone(), text_paths.clone()].concat())?;
-        for (path, page) in page_paths.iter().zip(0..) {
-            put(path, &atlas.paint(page, &mut picture)?)?;
-        }
+        self.prepare(order, inputs, &[page_paths.clone(), text_paths.clone()].concat())?;
+        write_each(threads, &page_paths, |page| atlas.paint(page, &picture))?;
         for (path, file) in text_paths.iter().zip(&texts) {
             put(path, &file.bytes)?;
         }
+        warnings.extend(stale::page(&beside(&page_name(pages.len()))));
         // Last, so that whoever waits for it finds what it names.
-        put(&self.path, &(self.format.skeleton)(&rig, Some(&atlas))?)
+        put(&self.path, &(self.format.skeleton)(&rig, Some(&atlas))?)?;
+        Ok(warnings)
     }
 
-    /// No input is overwritten, and every folder is there.
-    fn prepare(&self, inputs: &Inputs, beside: &[PathBuf]) -> anyhow::Result<()> {
+    /// No input and no contact sheet is overwritten, and every folder is there.
+    fn prepare(&self, order: &Order, inputs: &Inputs, beside: &[PathBuf]) -> anyhow::Result<()> {
         let all: Vec<PathBuf> = beside.iter().chain([&self.path]).cloned().collect();
         output::refuse_files_of(&inputs.images, all.iter().cloned())?;
+        if let Some(sheet) = &order.sheet {
+            output::refuse_among(sheet.path(), all.iter().cloned())?;
+        }
         for folder in all.iter().filter_map(|path| path.parent()).filter(|folder| !folder.as_os_str().is_empty()) {
             fs::create_dir_all(folder)
                 .map_err(|error| Usage(format!("cannot create the folder {}: {error}", folder.display())))?;
         }
         Ok(())
     }
+}
+
+/// Each file by its index, on all threads.
+fn write_each(
+    threads: &Threads,
+    paths: &[PathBuf],
+    bytes_of: impl Fn(usize) -> anyhow::Result<Vec<u8>> + Sync,
+) -> anyhow::Result<()> {
+    let files: Vec<(usize, &PathBuf)> = paths.iter().enumerate().collect();
+    let written = threads.each(&files, &ProgressBar::hidden(), |&(index, path)| put(path, &bytes_of(index)?));
+    written.into_iter().collect()
 }
 
 fn put(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {

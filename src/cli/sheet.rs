@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use spinelift::decode::Picture;
 use spinelift::export::contact_sheet::{ContactSheet, Kind, MOST_IN_A_PICTURE, Part};
 use spinelift::export::{Format, Source};
 use spinelift::mesh::Mesh;
@@ -13,7 +14,7 @@ use super::output::{self, Target};
 use super::{Usage, save};
 
 /// A sheet that is asked for.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Sheet {
     path: PathBuf,
     kind: Kind,
@@ -21,24 +22,24 @@ pub(super) struct Sheet {
 }
 
 impl Sheet {
-    /// The sheet for so many images, if its name says what it is to be.
-    pub(super) fn named(path: &Path, images: usize) -> anyhow::Result<Self> {
+    /// The sheet for so many parts, if its name says what it is to be.
+    pub(super) fn named(path: &Path, parts: usize) -> anyhow::Result<Self> {
         let extension = path.extension().unwrap_or_default().to_string_lossy();
         let kind = Kind::of_extension(&extension).ok_or_else(|| {
             Usage(format!("a contact sheet is a .png or a .html file; {} is neither", path.display()))
         })?;
-        if kind == Kind::Png && images > MOST_IN_A_PICTURE {
+        if kind == Kind::Png && parts > MOST_IN_A_PICTURE {
             let advice = "name a .html file, or run fewer at a time";
             return Err(
-                Usage(format!("{images} images are too many for a picture of {MOST_IN_A_PICTURE}; {advice}")).into()
+                Usage(format!("{parts} parts are too many for a picture of {MOST_IN_A_PICTURE}; {advice}")).into()
             );
         }
-        Ok(Self { path: path.to_owned(), kind, drawn: ContactSheet::for_parts(images) })
+        Ok(Self { path: path.to_owned(), kind, drawn: ContactSheet::for_parts(parts) })
     }
 
     /// Refuses to replace an input or a result; its folder exists afterwards.
-    pub(super) fn check(&self, inputs: &Inputs, targets: &[Target], format: &Format) -> anyhow::Result<()> {
-        output::refuse_to_replace(&self.path, &inputs.images, targets, format)?;
+    pub(super) fn check(&self, inputs: &Inputs, targets: &[Target], formats: &[&Format]) -> anyhow::Result<()> {
+        output::refuse_to_replace(&self.path, &inputs.images, targets, formats)?;
         let name = self.path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
         let shown = self.path.display();
         if input::is_own_page(&name) {
@@ -59,13 +60,23 @@ impl Sheet {
         Ok(self.drawn.part(mesh, source, &facts(mesh))?)
     }
 
+    /// A layer's, from its pixels.
+    pub(super) fn part_of(&self, mesh: &Mesh, picture: &Picture, name: &str) -> Part {
+        self.drawn.part_of(mesh, Some(picture), name, &facts(mesh))
+    }
+
+    /// Where it is written.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Every image of the run in order; what failed says why.
     pub(super) fn write(&self, images: &[Input], outcomes: Vec<Outcome>) -> anyhow::Result<()> {
         let part = |(image, outcome): (&Input, Outcome)| match outcome {
-            Ok(done) => done.part,
-            Err(error) => Some(Part::failed(&image.file_name(), &format!("{error:#}"))),
+            Ok(done) => done.parts,
+            Err(error) => vec![Part::failed(&image.file_name(), &format!("{error:#}"))],
         };
-        let parts: Vec<Part> = images.iter().zip(outcomes).filter_map(part).collect();
+        let parts: Vec<Part> = images.iter().zip(outcomes).flat_map(part).collect();
         let title = self.path.file_stem().unwrap_or_default().to_string_lossy();
         let bytes = self.drawn.write(self.kind, &title, &parts)?;
         save::to_file(&self.path, &bytes).with_context(|| format!("cannot write {}", self.path.display()))

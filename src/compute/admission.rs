@@ -13,6 +13,9 @@ use crate::mesh::parameters::OutlineMode;
 /// The unit in which memory is handed out, bytes. Small images cost one unit.
 const UNIT_BYTES: u64 = 1 << 20;
 
+/// Large answers on their way may take, beside the memory for work, one in so many of it.
+const ANSWER_SHARE: u32 = 4;
+
 /// Memory per pixel at worst, bytes: a plane of noise (1), labels of as many specks as fit (12).
 const PNG_BYTES_PER_PIXEL: u64 = 13;
 
@@ -36,8 +39,16 @@ const DRAWN_BYTES: u64 = 8 << 20;
 const BYTES_PER_TRIANGLE: u64 = 320;
 
 /// With `outline = cover` a ragged mask has runs, rings and corners, all of them bounded; see `mesh/cover/rings.rs`.
-const COVERED_BYTES_PER_PIXEL: u64 = 48;
-const COVERED_BYTES: u64 = 256 << 20;
+const COVERED_BYTES_PER_PIXEL: u64 = 16;
+const COVERED_BYTES: u64 = 128 << 20;
+
+/// The search for an outline looks at so many corners and candidates at most, which small images may have as well.
+const SEARCHED_BYTES_PER_PIXEL: u64 = 4096;
+const SEARCHED_BYTES: u64 = 32 << 20;
+
+/// Beside that, vertices that keep a distance from each other are looked at island by island.
+const SPREAD_BYTES_PER_PIXEL: u64 = 2048;
+const SPREAD_BYTES: u64 = 24 << 20;
 
 /// Triangles that a least angle or a rim makes of an outline of a thousand vertices and some.
 const TRIANGLES_FOR_ANGLES: u64 = 100_000;
@@ -51,6 +62,7 @@ pub(super) struct Admission {
     memory: Arc<Semaphore>,
     units: u32,
     threads: Arc<Semaphore>,
+    answers: Arc<Semaphore>,
     waiting: AtomicUsize,
 }
 
@@ -68,6 +80,7 @@ impl Admission {
             memory: Arc::new(Semaphore::new(units as usize)),
             units,
             threads: Arc::new(Semaphore::new(threads)),
+            answers: Arc::new(Semaphore::new(answer_units(units) as usize)),
             waiting: AtomicUsize::new(0),
         }
     }
@@ -77,15 +90,31 @@ impl Admission {
         self.waiting.load(Ordering::Relaxed)
     }
 
+    /// Waits for room for an answer of so many bytes, to be kept until the caller has read it. It is apart from the memory
+    /// for work: callers that read slowly keep others of their kind waiting, and no job.
+    pub(super) async fn answer(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
+        let _place = Place::take(&self.waiting);
+        let units = units_of(bytes, answer_units(self.units));
+        Arc::clone(&self.answers).acquire_many_owned(units).await.ok()
+    }
+
     /// Waits for a thread and for memory. `None` once the semaphores are closed, which nobody does.
     pub(super) async fn enter(&self, bytes: u64) -> Option<Admitted> {
         let _place = Place::take(&self.waiting);
-        // An image that needs more than there is has to have all of it, or it would wait for ever.
-        let units = u32::try_from(bytes.div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX).clamp(1, self.units);
+        let units = units_of(bytes, self.units);
         let memory = Arc::clone(&self.memory).acquire_many_owned(units).await.ok()?;
         let thread = Arc::clone(&self.threads).acquire_owned().await.ok()?;
         Some(Admitted { _memory: memory, _thread: thread })
     }
+}
+
+/// What needs more than there is has to have all of it, or it would wait for ever.
+pub(super) fn units_of(bytes: u64, most: u32) -> u32 {
+    u32::try_from(bytes.div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX).clamp(1, most)
+}
+
+fn answer_units(units: u32) -> u32 {
+    (units / ANSWER_SHARE).max(1)
 }
 
 /// One who waits; gives its place up when it is admitted or gone.
@@ -135,7 +164,10 @@ pub fn cost_bytes(task: &Task, max_triangles: u64) -> u64 {
 fn covered_bytes(width: u32, height: u32, parameters: &MeshParameters) -> u64 {
     let margin = 2 * parameters.padding.ceil() as u64;
     let pixels = (u64::from(width) + margin).saturating_mul(u64::from(height) + margin);
-    pixels.saturating_mul(COVERED_BYTES_PER_PIXEL).min(COVERED_BYTES)
+    let searched = pixels.saturating_mul(SEARCHED_BYTES_PER_PIXEL).min(SEARCHED_BYTES);
+    let is_spread = parameters.min_edge_length > 0.0;
+    let spread = if is_spread { pixels.saturating_mul(SPREAD_BYTES_PER_PIXEL).min(SPREAD_BYTES) } else { 0 };
+    pixels.saturating_mul(COVERED_BYTES_PER_PIXEL).min(COVERED_BYTES) + searched + spread
 }
 
 /// Triangles that a density makes on so many pixels at most; few of them come from the outline.
@@ -174,6 +206,18 @@ mod tests {
         drop(first);
         assert!(second.await.is_some());
         assert_eq!(admission.waiting(), 0);
+    }
+
+    #[tokio::test]
+    async fn answers_wait_for_each_other_and_no_work_for_them() {
+        let admission = Admission::new(1, 100 * UNIT_BYTES);
+        let first = admission.answer(20 * UNIT_BYTES).await.unwrap();
+        let second = admission.answer(u64::MAX);
+        tokio::pin!(second);
+        assert!(futures_util::poll!(second.as_mut()).is_pending());
+        assert!(admission.enter(u64::MAX).await.is_some());
+        drop(first);
+        assert_eq!(second.await.unwrap().num_permits(), 25);
     }
 
     #[tokio::test]

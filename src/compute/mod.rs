@@ -18,7 +18,7 @@ use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
-pub use layers::PngLayer;
+pub use layers::{PngLayer, WriteLayers};
 pub use watch::Watch;
 
 use crate::blob::sha256;
@@ -132,15 +132,29 @@ impl Compute {
         self.admit(bytes, watch, move |clock| make(&task, &images, clock)).await
     }
 
-    /// Takes a PSD apart, unless so many wait already that the answer would come late.
+    /// Takes a PSD apart and writes the answer, unless so many wait already that it would come late. The answer's share
+    /// of the memory is given back with its last byte.
     ///
     /// # Errors
     /// Every [`ComputeError`].
-    pub async fn layers_or_refuse(&self, file: Bytes, watch: Arc<Watch>) -> Result<Vec<PngLayer>, ComputeError> {
+    pub async fn layers_or_refuse(
+        &self,
+        file: Bytes,
+        write: WriteLayers,
+        watch: Arc<Watch>,
+    ) -> Result<Bytes, ComputeError> {
         self.expect_room()?;
         let limits = self.images.limits;
-        let bytes = layers::cost_bytes(&file, &limits)?;
-        self.admit(bytes, watch, move |clock| Ok(layers::take_apart(&file, &limits, clock)?)).await
+        let surveyed = file.clone();
+        let survey = tokio::task::spawn_blocking(move || layers::cost(&surveyed, &limits)).await;
+        let cost = survey.unwrap_or(Err(mesh::Error::Internal("the records could not be read".into())))?;
+        let room = tokio::select! {
+            room = self.admission.answer(cost.answer_bytes) => room.ok_or(ComputeError::Cancelled)?,
+            () = watch.over() => return Err(why_over(&watch)),
+        };
+        let work = move |clock: &StageClock<'_>| Ok(write(layers::take_apart(&file, &limits, clock)?)?);
+        let answer = self.admit(cost.work_bytes, watch, work).await?;
+        Ok(Bytes::from_owner(layers::Answer::new(answer, room)))
     }
 
     /// Does work that takes so much memory on the pool, when its turn comes.

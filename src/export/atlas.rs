@@ -193,6 +193,28 @@ mod tests {
     }
 
     #[test]
+    fn a_mesh_beyond_its_image_has_empty_room_around_it() {
+        let mut mesh = sample::mesh();
+        mesh.vertices[0] = [-4.5, -1.0];
+        mesh.vertices[2] = [16.0, 12.0];
+        let parts = [part(&mesh), part(&mesh)];
+        let atlas = Atlas::packed(&parts);
+        // The whole image, and on each side 5 px for the mesh and the padding.
+        assert_eq!(atlas.pages, [[16 + 14, 2 * (10 + 14)]]);
+        assert_eq!([atlas.regions[0].at, atlas.regions[1].at], [[7, 7], [7, 31]]);
+        assert_eq!(atlas.regions[0].size, [16, 10]);
+        let bytes = atlas.paint(0, |_| Ok::<_, Error>(picture(&mesh))).unwrap();
+        let page = decode::rgba(Cursor::new(bytes), &Limits::default(), &()).unwrap();
+        let inside = |x: u32, y: u32| {
+            atlas.regions.iter().any(|r| (r.at[0]..r.at[0] + 16).contains(&x) && (r.at[1]..r.at[1] + 10).contains(&y))
+        };
+        for (pixel, at) in page.pixels().as_chunks::<4>().0.iter().zip(0..) {
+            let (x, y) = (at % page.width(), at / page.width());
+            assert_eq!(pixel[3], if inside(x, y) { 255 } else { 0 }, "{x}, {y}");
+        }
+    }
+
+    #[test]
     fn an_image_of_another_size_is_refused() {
         let mesh = sample::mesh();
         let other = Picture::new(1, 1, vec![0; 4]).unwrap();

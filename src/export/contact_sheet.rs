@@ -9,8 +9,9 @@ mod picture;
 use std::io::Cursor;
 
 use super::draw::{View, draw};
+use super::frame::Frame;
 use super::{Source, encode};
-use crate::decode;
+use crate::decode::{self, Picture};
 use crate::mesh::{Mesh, Result};
 
 /// Most parts of a sheet that is one picture: its pixels take about 0.5 GB then. A page has no such end.
@@ -92,18 +93,25 @@ impl ContactSheet {
     /// Those of [`decode::rgba`].
     pub fn part(&self, mesh: &Mesh, source: &Source<'_>, facts: &[(&str, String)]) -> Result<Part> {
         let picture = source.bytes.map(|bytes| decode::rgba(Cursor::new(bytes), &source.limits, &())).transpose()?;
+        Ok(self.part_of(mesh, picture.as_ref(), source.name, facts))
+    }
+
+    /// As [`part`](Self::part), of pixels that are there already, such as a layer's.
+    #[must_use]
+    pub fn part_of(&self, mesh: &Mesh, picture: Option<&Picture>, name: &str, facts: &[(&str, String)]) -> Part {
         let room = self.side - 2 * MARGIN_PX;
-        let longest = mesh.width.max(mesh.height).max(1);
+        let frame = Frame::of(mesh);
+        let longest = frame.longest();
         // Tiny ones grow by a whole factor, so that their pixels stay square.
         let (zoom, shrink) = if longest > room / 3 { (room, longest) } else { (room / longest, 1) };
-        let view = View::new(mesh, zoom, shrink, MARGIN_PX, SQUARE_PX);
-        let rgb = draw(mesh, picture.as_ref(), &view);
+        let view = View::new(frame, zoom, shrink, MARGIN_PX, SQUARE_PX);
+        let rgb = draw(mesh, picture, &view);
         let counts = [("vertices", mesh.vertices.len()), ("triangles", mesh.triangles.len())];
         let counts = counts.map(|(label, count)| (label.to_owned(), count.to_string()));
         let others = facts.iter().map(|(label, value)| ((*label).to_owned(), value.clone()));
         let thumbnail = Thumbnail { width: view.width, height: view.height, rgb };
         let body = Body::Drawn { thumbnail, facts: counts.into_iter().chain(others).collect() };
-        Ok(Part { name: source.name.to_owned(), body })
+        Part { name: name.to_owned(), body }
     }
 
     /// The parts in their order as a file of that kind. `title` is a page's.
@@ -156,12 +164,15 @@ mod tests {
     #[test]
     fn parts_fit_their_place_at_any_size() {
         assert_eq!(size(&sample::mesh(), 1), (19 * 16 + 16, 19 * 10 + 16));
+        assert_eq!(size(&sample::padded(), 1), (13 * 22 + 16, 13 * 22 + 16));
         for count in [1, 100, 500, 5000] {
             let side = ContactSheet::for_parts(count).side;
             for (width, height) in [(1, 1), (4096, 4095), (65_535, 1), (1, 65_535), (305, 305)] {
                 let mesh = Mesh { width, height, ..sample::mesh() };
-                let (width, height) = size(&mesh, count);
-                assert!((1..=side).contains(&width) && (1..=side).contains(&height), "{width} x {height}");
+                for mesh in [&mesh, &Mesh { vertices: sample::padded().vertices, ..mesh.clone() }] {
+                    let (width, height) = size(mesh, count);
+                    assert!((1..=side).contains(&width) && (1..=side).contains(&height), "{width} x {height}");
+                }
             }
         }
     }

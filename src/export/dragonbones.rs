@@ -1,12 +1,12 @@
 //! DragonBones JSON 5.5: a skeleton (`_ske`) with one root bone and a slot with a mesh for each piece, and the textures
 //! (`_tex`), one file for each page.
 //!
-//! The runtimes keep vertices in one list with an index of 16 bits: a skeleton holds 16,383 of them.
+//! The runtimes keep the numbers of all meshes, four a vertex, in one list, and say in 16 bits where a mesh begins in it.
 
 use serde::Serialize;
 
 use super::rig::{Blend, Part, Piece, Rig};
-use super::rig_format::{self, RigFile, RigFormat};
+use super::rig_format::{self, HOW_TO_SIMPLIFY, RigFile, RigFormat};
 use super::{Atlas, Beside, Format, Region, Source};
 use crate::mesh::{Error, Mesh, Result};
 
@@ -26,10 +26,16 @@ pub(super) const FORMAT: Format = Format {
 };
 
 pub(super) const RIG: RigFormat =
-    RigFormat { name: FORMAT.name, extension: FORMAT.extension, skeleton, atlas: textures };
+    RigFormat { name: FORMAT.name, extension: FORMAT.extension, skeleton, atlas: textures, beyond_runtimes };
 
 /// The version that editors and runtimes since 2017 read.
 const VERSION: &str = "5.5";
+
+/// Vertices before the last mesh of a skeleton that runtimes can count.
+const MOST_BEFORE_A_MESH: usize = (u16::MAX / 4) as usize;
+
+/// Vertices and triangles of one mesh that runtimes can count, each.
+const MOST_OF_A_MESH: usize = i16::MAX as usize;
 
 /// Frames a second of animations to come.
 const FRAME_RATE: u32 = 24;
@@ -138,6 +144,30 @@ struct Texture<'a> {
     y: u32,
     width: u32,
     height: u32,
+}
+
+fn beyond_runtimes(rig: &Rig<'_>) -> Vec<String> {
+    let mut notes = Vec::new();
+    let mut before = 0;
+    for piece in rig.pieces(&rig.names()) {
+        let (slot, vertices, triangles) = (&piece.slot, piece.vertices.len(), piece.triangles.len());
+        if before > MOST_BEFORE_A_MESH {
+            notes.push(format!(
+                "{before} vertices come before the mesh of {slot:?}, and DragonBones' runtimes find no mesh after \
+                 {MOST_BEFORE_A_MESH}; make several skeletons, or {HOW_TO_SIMPLIFY}"
+            ));
+            break;
+        }
+        let most = [(triangles, "triangles"), (vertices, "vertices")];
+        if let Some((count, what)) = most.into_iter().find(|(count, _)| *count > MOST_OF_A_MESH) {
+            notes.push(format!(
+                "the mesh of {slot:?} has {count} {what}, and DragonBones' runtimes count to {MOST_OF_A_MESH}; \
+                 {HOW_TO_SIMPLIFY}"
+            ));
+        }
+        before += vertices;
+    }
+    notes
 }
 
 fn single_skeleton(mesh: &Mesh, source: &Source<'_>) -> Result<Vec<u8>> {
@@ -286,5 +316,28 @@ mod tests {
         let uvs = &armature["skin"][0]["slot"][0]["display"][0]["uvs"];
         // The region begins at x = 3 and is 10 px wide: x = 4 is a tenth of it.
         assert_eq!((&uvs[0], &uvs[1], &uvs[4]), (&json!(0.1), &json!(0.1), &json!(0.9)));
+    }
+
+    #[test]
+    fn what_runtimes_cannot_count_is_said() {
+        let mut mesh = sample::mesh();
+        let said = |mesh: &Mesh, count: usize| {
+            let part = Part { name: "a", mesh, offset: [0.0; 2], opacity: 1.0, blend: Blend::Normal };
+            beyond_runtimes(&Rig { name: "hero", canvas: [16, 10], parts: &vec![part; count], images: "./" })
+        };
+        let mut grow = |vertices: u32| {
+            mesh.vertices.resize(vertices as usize, [1.0, 1.0]);
+            mesh.uvs.resize(vertices as usize, [0.0, 0.0]);
+            mesh.components[0].vertex_count = vertices;
+            [said(&mesh, 1), said(&mesh, 2)]
+        };
+        assert_eq!(grow(16_383), [Vec::<String>::new(), Vec::new()], "the second begins at number 65,532");
+        let [one, two] = grow(16_384);
+        assert_eq!(one, Vec::<String>::new());
+        let expected =
+            "16384 vertices come before the mesh of \"a-2\", and DragonBones' runtimes find no mesh after 16383; ";
+        assert_eq!(two, [format!("{expected}make several skeletons, or {HOW_TO_SIMPLIFY}")]);
+        let [one, _] = grow(32_768);
+        assert!(one[0].starts_with("the mesh of \"a\" has 32768 vertices, and DragonBones' runtimes count to 32767; "));
     }
 }

@@ -1,6 +1,7 @@
 //! The mesh drawn over its sprite, as pixels.
 
 use super::coverage::Coverage;
+use super::frame::Frame;
 use super::style::{self, SQUARES};
 use crate::decode::Picture;
 use crate::mesh::Mesh;
@@ -9,9 +10,10 @@ use crate::mesh::Mesh;
 pub(super) struct View {
     pub(super) width: u32,
     pub(super) height: u32,
+    frame: Frame,
     zoom: u32,
     shrink: u32,
-    /// Room around the image, px of the drawing.
+    /// Room around the frame, px of the drawing.
     margin: u32,
     /// Side of the backdrop's squares, px of the drawing.
     square: u32,
@@ -19,12 +21,12 @@ pub(super) struct View {
 
 impl View {
     /// Neither factor may be 0.
-    pub(super) fn new(mesh: &Mesh, zoom: u32, shrink: u32, margin: u32, square: u32) -> Self {
+    pub(super) fn new(frame: Frame, zoom: u32, shrink: u32, margin: u32, square: u32) -> Self {
         let shown = |length: u32| {
-            let drawn = (u64::from(length.max(1)) * u64::from(zoom)).div_ceil(u64::from(shrink));
+            let drawn = (u64::from(length) * u64::from(zoom)).div_ceil(u64::from(shrink));
             u32::try_from(drawn).unwrap_or(u32::MAX).saturating_add(2 * margin)
         };
-        Self { width: shown(mesh.width), height: shown(mesh.height), zoom, shrink, margin, square }
+        Self { width: shown(frame.width), height: shown(frame.height), frame, zoom, shrink, margin, square }
     }
 
     fn scale(&self) -> f64 {
@@ -32,13 +34,17 @@ impl View {
     }
 
     fn place(&self, point: [f64; 2]) -> [f64; 2] {
-        point.map(|c| c * self.scale() + f64::from(self.margin))
+        let [x, y] = point;
+        let [x, y] = [x + f64::from(self.frame.left), y + f64::from(self.frame.top)];
+        [x, y].map(|c| c * self.scale() + f64::from(self.margin))
     }
 
-    /// The image's pixels under a drawn one, along one axis; at least one.
-    fn under(&self, drawn: u32, end: u32) -> std::ops::Range<u32> {
+    /// The image's pixels under a drawn one, along one axis on which the frame shows so many `before` the first; none
+    /// beside the image.
+    fn under(&self, drawn: u32, before: u32, end: u32) -> std::ops::Range<u32> {
         let at = |drawn: u32| (u64::from(drawn) * u64::from(self.shrink) / u64::from(self.zoom)) as u32;
-        at(drawn)..at(drawn + 1).max(at(drawn) + 1).min(end)
+        let of_frame = at(drawn)..at(drawn + 1).max(at(drawn) + 1);
+        of_frame.start.saturating_sub(before)..of_frame.end.saturating_sub(before).min(end)
     }
 }
 
@@ -70,13 +76,13 @@ fn backdrop(view: &View, picture: Option<&Picture>) -> Vec<u8> {
     rgb
 }
 
-/// The mean of the image's pixels under a drawn one, colours weighted by alpha, each 0 to 255; 0 in the margin.
+/// The mean of the image's pixels under a drawn one, colours weighted by alpha, each 0 to 255; 0 beside the image.
 fn sample(view: &View, picture: &Picture, x: u32, y: u32) -> [u32; 4] {
     let (Some(x), Some(y)) = (x.checked_sub(view.margin), y.checked_sub(view.margin)) else { return [0; 4] };
     let mut sums = [0; 4];
     let mut count = 0;
-    for row in view.under(y, picture.height()) {
-        for column in view.under(x, picture.width()) {
+    for row in view.under(y, view.frame.top, picture.height()) {
+        for column in view.under(x, view.frame.left, picture.width()) {
             let at = (row as usize * picture.width() as usize + column as usize) * 4;
             let Some(&[red, green, blue, alpha]) =
                 picture.pixels().get(at..at + 4).and_then(|pixel| pixel.first_chunk())
@@ -102,12 +108,32 @@ mod tests {
     #[test]
     fn drawn_pixels_show_those_under_them() {
         let under = |zoom, shrink| {
-            let view = View::new(&samples::mesh(), zoom, shrink, 0, 1);
-            (0..4).map(|drawn| view.under(drawn, 16)).collect::<Vec<_>>()
+            let view = View::new(Frame::of(&samples::mesh()), zoom, shrink, 0, 1);
+            (0..4).map(|drawn| view.under(drawn, 0, 16)).collect::<Vec<_>>()
         };
         assert_eq!(under(2, 1), [0..1, 0..1, 1..2, 1..2]);
         assert_eq!(under(1, 2), [0..2, 2..4, 4..6, 6..8]);
         assert_eq!(under(2, 3), [0..1, 1..3, 3..4, 4..6]);
+    }
+
+    #[test]
+    fn the_sprite_is_drawn_at_its_place_in_a_frame_that_has_grown() {
+        let mesh = samples::padded();
+        let mut pixels = [0, 0, 0, 0].repeat(16 * 10);
+        pixels[..4].copy_from_slice(&[0, 0, 255, 255]);
+        pixels[16 * 10 * 4 - 4..].copy_from_slice(&[255, 0, 0, 255]);
+        let picture = Picture::new(16, 10, pixels).unwrap();
+        for (zoom, shrink) in [(1, 1), (3, 1), (5, 2)] {
+            let view = View::new(Frame::of(&mesh), zoom, shrink, 4, 1);
+            let is_seen = |x: f64, y: f64| {
+                let [x, y] = view.place([x, y]).map(|c| c as u32);
+                sample(&view, &picture, x, y)[3] == 255
+            };
+            assert!(is_seen(0.5, 0.5) && is_seen(15.5, 9.5), "{zoom} / {shrink}");
+            for (x, y) in [(-0.7, 0.5), (0.5, -0.7), (1.7, 0.5), (16.7, 9.5), (15.5, 10.7), (14.3, 9.5), (-2.9, 15.9)] {
+                assert!(!is_seen(x, y), "{zoom} / {shrink}: {x}, {y}");
+            }
+        }
     }
 
     #[test]
@@ -116,6 +142,6 @@ mod tests {
         let mut colours = [255, 0, 0, 0].repeat(4096 * 2);
         colours[..4].copy_from_slice(&[0, 0, 255, 255]);
         let picture = Picture::new(4096, 2, colours).unwrap();
-        assert_eq!(sample(&View::new(&mesh, 1, 2, 16, 16), &picture, 16, 16), [0, 0, 63, 63]);
+        assert_eq!(sample(&View::new(Frame::of(&mesh), 1, 2, 16, 16), &picture, 16, 16), [0, 0, 63, 63]);
     }
 }

@@ -95,10 +95,12 @@ fn embeddable<'a>(bytes: &'a [u8], source: &Source<'_>) -> Result<(Cow<'a, [u8]>
     }
 }
 
-/// Whether the file has an EXIF part, where an orientation may stand. The mesh lies over pixels as they are stored.
+/// Whether the file may have an EXIF part, where an orientation may stand. The mesh lies over pixels as they are stored.
+///
+/// The whole file is searched: profiles and previews of any length may come before it in a JPEG, the pixels in a PNG. Where
+/// pixels look like it by chance, the image is written anew in vain.
 fn may_be_turned(bytes: &[u8]) -> bool {
-    let head = &bytes[..bytes.len().min(64 << 10)];
-    head.windows(4).any(|part| part == b"Exif" || part == b"eXIf")
+    bytes.windows(5).any(|part| part == b"Exif\0" || part.starts_with(b"eXIf"))
 }
 
 /// `[x, y, 0]` as [`upright::point`] has it, px.
@@ -252,6 +254,10 @@ mod tests {
     fn images_that_may_be_turned_are_written_anew() {
         assert!(may_be_turned(b"\xff\xd8\xff\xe1\0\x10Exif\0\0"));
         assert!(!may_be_turned(b"\xff\xd8\xff\xe0\0\x10JFIF\0"));
+        // After two segments of a profile.
+        let profile = [&b"\xff\xe2\xff\xff"[..], &[7; 65_533]].concat();
+        let late = [b"\xff\xd8", &profile[..], &profile, b"\xff\xe1\0\x10Exif\0\0"].concat();
+        assert!(may_be_turned(&late));
     }
 
     #[test]

@@ -74,6 +74,19 @@ pub(super) fn wrapped(text: &str, length: usize, most: usize) -> Vec<String> {
     lines
 }
 
+/// The text in one line of at most `length` signs; of a longer one both ends with dots between, as names begin with a
+/// group and end with what tells them apart.
+pub(super) fn squeezed(text: &str, length: usize) -> String {
+    let length = length.max(4);
+    let all: Vec<char> = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if all.len() <= length {
+        return all.into_iter().collect();
+    }
+    let begin = (length - 2) / 3;
+    let end = all.len() - (length - 2 - begin);
+    all[..begin].iter().chain(&['.', '.']).chain(&all[end..]).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,5 +130,12 @@ mod tests {
         assert_eq!(wrapped("abcdefghij", 4, 2), ["abcd", "ef.."]);
         assert_eq!(wrapped("abcd", 4, 1), ["abcd"]);
         assert_eq!(wrapped("", 4, 1), Vec::<String>::new());
+    }
+
+    #[test]
+    fn long_names_keep_both_ends() {
+        assert_eq!(squeezed("hero.psd: body/arm/hand", 23), "hero.psd: body/arm/hand");
+        assert_eq!(squeezed("hero.psd: body/arm/hand", 14), "hero..arm/hand");
+        assert_eq!(squeezed("12345", 1), "..45");
     }
 }

@@ -10,10 +10,12 @@ mod digits;
 mod dragonbones;
 mod draw;
 mod encode;
+mod frame;
 mod glb;
 mod godot;
 mod json;
 mod lettering;
+mod names;
 mod obj;
 mod outline;
 mod pack;
@@ -32,7 +34,8 @@ use crate::decode::Limits;
 use crate::mesh::{Mesh, Result};
 
 pub use atlas::{Atlas, Region, png_of};
-pub use rig::{Blend, Part, Rig, centred, names};
+pub use names::{names, page_name};
+pub use rig::{Blend, Part, Rig, centred};
 pub use rig_format::{RIG_FORMATS, RigFile, RigFormat};
 
 /// The engine's version as results carry it: equal image, parameters and version give equal bytes.

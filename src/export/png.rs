@@ -3,7 +3,8 @@
 use std::io::Cursor;
 
 use super::draw::{View, draw};
-use super::style::{MARGIN_PX, SHOWN_PX, SQUARE_PX};
+use super::frame::Frame;
+use super::style::{self, LARGEST_PX, MARGIN_PX, SQUARE_PX};
 use super::{Format, Source, encode};
 use crate::decode;
 use crate::mesh::{Mesh, Result};
@@ -20,9 +21,6 @@ pub(super) const FORMAT: Format = Format {
     beside: &[],
 };
 
-/// Larger images are drawn smaller, by a whole factor: a 4096 px drawing shows no more and is several times the bytes.
-const LARGEST_PX: u32 = 2048;
-
 fn write(mesh: &Mesh, source: &Source<'_>) -> Result<Vec<u8>> {
     let view = view(mesh);
     let picture = source.bytes.map(|bytes| decode::rgba(Cursor::new(bytes), &source.limits, &())).transpose()?;
@@ -31,8 +29,8 @@ fn write(mesh: &Mesh, source: &Source<'_>) -> Result<Vec<u8>> {
 
 /// By a whole factor, up or down.
 fn view(mesh: &Mesh) -> View {
-    let longest = mesh.width.max(mesh.height).max(1);
-    View::new(mesh, (SHOWN_PX / longest).max(1), longest.div_ceil(LARGEST_PX), MARGIN_PX, SQUARE_PX)
+    let frame = Frame::of(mesh);
+    View::new(frame, style::zoom(mesh, &frame), frame.longest().div_ceil(LARGEST_PX), MARGIN_PX, SQUARE_PX)
 }
 
 #[cfg(test)]
@@ -49,7 +47,7 @@ mod tests {
     }
 
     fn sized(width: u32, height: u32) -> View {
-        view(&Mesh { width, height, ..samples::mesh() })
+        view(&Mesh { width, height, vertices: Vec::new(), ..samples::mesh() })
     }
 
     #[test]
@@ -60,6 +58,10 @@ mod tests {
         assert_eq!(size(sized(2048, 2048)), (2080, 2080));
         assert_eq!(size(sized(4096, 4095)), (2080, 2080));
         assert_eq!(size(sized(1, 1)), (1056, 1056));
+        let padded = |width, height| size(view(&Mesh { width, height, ..samples::padded() }));
+        assert_eq!(padded(16, 10), (22 * 64 + 32, 22 * 64 + 32), "larger, with the sprite as it was");
+        assert_eq!(padded(1, 1), (22 * 93 + 32, 22 * 93 + 32), "but no larger than others");
+        assert_eq!(padded(4096, 4096), (1399, 1400), "by a whole factor");
     }
 
     #[test]
@@ -73,6 +75,20 @@ mod tests {
         assert_eq!(at(4.0, 5.0), [0xff, 0xd2, 0x3f], "the hull's left side");
         assert_eq!(at(8.25, 5.1), [0xff; 3], "the vertex in the middle");
         assert!(SQUARES.contains(&at(1.0, 1.0)[0]), "nothing outside");
+    }
+
+    #[test]
+    fn what_lies_outside_the_image_is_drawn() {
+        let (width, height, rgb) = pixels(&write(&samples::padded(), &Source::default()).unwrap());
+        assert_eq!((width, height), (22 * 64 + 32, 22 * 64 + 32));
+        let at = |x: f64, y: f64| {
+            let [x, y] = [(x + 3.0) * 64.0 + 16.0, (y + 6.0) * 64.0 + 16.0].map(|c| c as usize);
+            let at = (y * width as usize + x) * 3;
+            [rgb[at], rgb[at + 1], rgb[at + 2]]
+        };
+        let sides = [at(-3.0, 5.0), at(8.0, 16.0), at(19.0, 5.0), at(8.0, -6.0)];
+        assert_eq!(sides, [[0xff, 0xd2, 0x3f]; 4], "all sides of the hull");
+        assert_eq!(at(19.0, 16.0), [0xff; 3], "a vertex at the far corner");
     }
 
     #[test]

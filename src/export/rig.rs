@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
+use super::names::{folded, free, names};
 use crate::mesh::{Component, Mesh};
 
 /// A character: parts on a canvas. Canvas space is image space: origin top-left, x right, y down, px.
@@ -74,14 +75,6 @@ impl Piece<'_> {
     }
 }
 
-/// Names fit for slots, atlas regions and files: unique also where upper and lower case are one, without characters
-/// that end a line of an atlas, mean something to a file system or lead out of a folder.
-#[must_use]
-pub fn names<'a>(wanted: impl IntoIterator<Item = &'a str>) -> Vec<String> {
-    let mut taken = HashSet::new();
-    wanted.into_iter().map(|name| free(clean(name), &mut taken)).collect()
-}
-
 /// The canvas that takes images of these sizes, px, and where each lies on it: images of one size share one place, as
 /// layers of one drawing do, others are centred, on whole pixels so that none is blurred.
 #[must_use]
@@ -100,7 +93,7 @@ impl<'a> Rig<'a> {
 
     /// Every piece in draw order. A part of one piece gives it its name, otherwise they are counted: `arm-1`, `arm-2`.
     pub(super) fn pieces(&self, names: &[String]) -> Vec<Piece<'a>> {
-        let mut taken: HashSet<String> = names.iter().map(|name| name.to_lowercase()).collect();
+        let mut taken: HashSet<String> = names.iter().map(|name| folded(name)).collect();
         let mut pieces = Vec::new();
         for (index, (part, name)) in self.parts.iter().zip(names).enumerate() {
             let of_part = split(part.mesh, index);
@@ -147,41 +140,10 @@ fn piece<'a>(mesh: &'a Mesh, component: &Component, part: usize) -> Piece<'a> {
     }
 }
 
-fn clean(name: &str) -> String {
-    let fit = |c: char| if c.is_control() || "<>:\"|?*\\".contains(c) { '_' } else { c };
-    let folders = name.split('/').map(|folder| folder.chars().map(fit).collect::<String>());
-    // Neither `..` nor an empty name may lead a file elsewhere; Windows drops points and blanks at the end of a name.
-    let folders = folders.map(|folder| folder.trim().trim_end_matches(['.', ' ']).to_owned());
-    let kept: Vec<String> = folders.filter(|folder| !folder.is_empty()).collect();
-    if kept.is_empty() { "part".into() } else { kept.join("/") }
-}
-
-/// The name itself, or with the first number from 2 that makes it new.
-fn free(name: String, taken: &mut HashSet<String>) -> String {
-    let mut found = name.clone();
-    let mut number = 2;
-    while !taken.insert(found.to_lowercase()) {
-        found = format!("{name}-{number}");
-        number += 1;
-    }
-    found
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::export::sample;
-
-    #[test]
-    fn names_are_unique_without_regard_to_case() {
-        assert_eq!(names(["arm", "Arm", "arm-2", "leg"]), ["arm", "Arm-2", "arm-2-2", "leg"]);
-    }
-
-    #[test]
-    fn names_stay_in_their_folder_and_on_their_line() {
-        let wanted = ["../../etc/x", "a: b\n", " . ", "", "C:\\x", "head/eye", "/abs", "end. "];
-        assert_eq!(names(wanted), ["etc/x", "a_ b_", "part", "part-2", "C__x", "head/eye", "abs", "end"]);
-    }
 
     #[test]
     fn images_of_one_size_share_a_place_and_others_are_centred_on_whole_pixels() {

@@ -1,5 +1,6 @@
 //! The formats that hold a whole rig: their table, the files of a rig, and one image as a rig of one part.
 
+use super::names::page_name;
 use super::rig::{Blend, Part, Rig};
 use super::{Atlas, Source, dragonbones, spine};
 use crate::mesh::{Mesh, Result};
@@ -22,7 +23,13 @@ pub struct RigFormat {
     /// # Errors
     /// [`Error::Internal`](crate::mesh::Error::Internal).
     pub atlas: fn(&Rig<'_>, &Atlas, &[String]) -> Result<Vec<RigFile>>,
+    /// Says of a rig what runtimes of the format cannot hold, a sentence each with the number, the limit and what to do.
+    pub beyond_runtimes: fn(&Rig<'_>) -> Vec<String>,
 }
+
+/// What makes a mesh smaller.
+pub(super) const HOW_TO_SIMPLIFY: &str =
+    "lower internal_vertex_density or detail_factor, raise max_triangle_area, or set max_vertices with outline=cover";
 
 /// A file beside a rig's skeleton.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,12 +57,25 @@ impl RigFormat {
     }
 }
 
+impl RigFormat {
+    /// Says what is odd about one image as a skeleton: what runtimes cannot hold of its mesh, and a name that an atlas
+    /// cannot.
+    #[must_use]
+    pub fn notes(&self, mesh: &Mesh, source: &Source<'_>) -> Vec<String> {
+        let mut notes = with_image(mesh, source, |rig, _| (self.beyond_runtimes)(rig));
+        let page = page_of(source);
+        if !source.name.is_empty() && page != source.name {
+            notes.push(format!(
+                "an atlas cannot hold the name {:?} and says {page:?}; rename the image to that",
+                source.name
+            ));
+        }
+        notes
+    }
+}
+
 /// One image as a rig of one part, its file as the only page.
-pub(super) fn with_image<T>(
-    mesh: &Mesh,
-    source: &Source<'_>,
-    write: impl FnOnce(&Rig<'_>, &Atlas) -> Result<T>,
-) -> Result<T> {
+pub(super) fn with_image<T>(mesh: &Mesh, source: &Source<'_>, write: impl FnOnce(&Rig<'_>, &Atlas) -> T) -> T {
     let file = page_of(source);
     let name = file.rsplit_once('.').map_or(&*file, |(stem, _)| stem);
     let part = Part { name, mesh, offset: [0.0; 2], opacity: 1.0, blend: Blend::Normal };
@@ -63,16 +83,15 @@ pub(super) fn with_image<T>(
     write(&rig, &Atlas::of_image(mesh))
 }
 
-/// The image's file as an atlas names it: on one line.
+/// The image's file as an atlas names it.
 pub(super) fn page_of(source: &Source<'_>) -> String {
-    let name = if source.name.is_empty() { "image.png" } else { source.name };
-    name.chars().map(|c| if c.is_control() { '_' } else { c }).collect()
+    page_name(if source.name.is_empty() { "image.png" } else { source.name })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::export::Format;
+    use crate::export::{Format, sample};
 
     #[test]
     fn every_format_of_rigs_is_a_format() {
@@ -85,5 +104,14 @@ mod tests {
     fn pages_are_counted_from_the_second_on() {
         assert_eq!(spine::RIG.page_extension(0), "spine.atlas.png");
         assert_eq!(spine::RIG.page_extension(1), "spine.atlas-2.png");
+    }
+
+    #[test]
+    fn a_name_that_no_atlas_holds_is_said() {
+        let notes = |name| spine::RIG.notes(&sample::mesh(), &Source { name, ..Source::default() });
+        assert_eq!(notes("hero, left.png"), Vec::<String>::new());
+        assert_eq!(notes(""), Vec::<String>::new());
+        let said = r#"an atlas cannot hold the name "a:b.png" and says "a_b.png"; rename the image to that"#;
+        assert_eq!(notes("a:b.png"), [said]);
     }
 }

@@ -34,6 +34,14 @@ pub(super) fn mesh() -> Mesh {
     }
 }
 
+/// The square grown by 7 px, as padding would: beyond the image's left, top and bottom and over its right side.
+pub(super) fn padded() -> Mesh {
+    let mut mesh = mesh();
+    mesh.vertices = vec![[-3.0, -6.0], [-3.0, 16.0], [19.0, 16.0], [19.0, -6.0], [8.25, 5.1]];
+    mesh.uvs = mesh.vertices.iter().map(|[x, y]| [x / 16.0, y / 10.0]).collect();
+    mesh
+}
+
 /// The square twice, 16 px apart, in an image of 32 by 10.
 pub(super) fn two_parts() -> Mesh {
     let mut mesh = mesh();

@@ -1,10 +1,15 @@
 //! How a drawn mesh looks, in SVG and PNG alike.
 
+use super::frame::Frame;
 use crate::mesh::Mesh;
 
 /// Pictures are shown at about this many px at least, so that strokes do not cover a small sprite. Larger ones stay as
 /// they are.
 pub(super) const SHOWN_PX: u32 = 1024;
+
+/// Pictures are shown at this many px at most where a whole factor can do it: a 4096 px drawing shows no more and is
+/// several times the bytes.
+pub(super) const LARGEST_PX: u32 = 2048;
 
 /// Room around the image, px on screen, so that a hull at its border is seen whole.
 pub(super) const MARGIN_PX: u32 = 16;
@@ -15,6 +20,12 @@ pub(super) const SQUARE_PX: u32 = 16;
 /// The backdrop: a soft checkerboard of middle greys, so that transparent parts are seen as such and neither light nor
 /// dark art vanishes in it.
 pub(super) const SQUARES: [u8; 2] = [0x9a, 0x8c];
+
+/// How many px on screen a px of the image takes, at least 1. What lies outside the image makes the picture larger rather
+/// than the sprite smaller.
+pub(super) fn zoom(mesh: &Mesh, frame: &Frame) -> u32 {
+    (SHOWN_PX / mesh.width.max(mesh.height).max(1)).min(LARGEST_PX / frame.longest()).max(1)
+}
 
 /// Which part of a mesh a stroke draws.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,7 +2,8 @@
 
 use std::fmt::{self, Write};
 
-use super::style::{self, MARGIN_PX, Part, SHOWN_PX, SQUARE_PX, SQUARES};
+use super::frame::Frame;
+use super::style::{self, MARGIN_PX, Part, SQUARE_PX, SQUARES};
 use super::{Format, Source};
 use crate::mesh::{Error, Mesh, Result};
 
@@ -28,10 +29,12 @@ fn write(mesh: &Mesh, source: &Source<'_>) -> Result<Vec<u8>> {
 }
 
 fn draw(out: &mut String, mesh: &Mesh, source: &Source<'_>) -> fmt::Result {
-    let (width, height) = (f64::from(mesh.width), f64::from(mesh.height));
-    let zoom = f64::from((SHOWN_PX / mesh.width.max(mesh.height).max(1)).max(1));
+    let frame = Frame::of(mesh);
+    let zoom = f64::from(style::zoom(mesh, &frame));
     let margin = f64::from(MARGIN_PX) / zoom;
-    let view = [-margin, -margin, width + 2.0 * margin, height + 2.0 * margin];
+    let corner = [frame.left, frame.top].map(|length| -margin - f64::from(length));
+    let size = [frame.width, frame.height].map(|length| f64::from(length) + 2.0 * margin);
+    let view = [corner[0], corner[1], size[0], size[1]];
     let [left, top, seen_width, seen_height] = view;
     writeln!(
         out,
@@ -203,5 +206,16 @@ mod tests {
         assert_eq!(text.matches('L').count(), 8);
         assert_eq!(text.matches("h0M").count() + text.matches("h0\"").count(), 5);
         assert!(text.contains("viewBox=\"-0.25 -0.25 16.5 10.5\"") && text.contains("width=\"1056\""));
+    }
+
+    #[test]
+    fn what_lies_outside_the_image_is_in_view() {
+        let source = Source { bytes: Some(b"GIF89a"), ..Source::default() };
+        let text = String::from_utf8(write(&sample::padded(), &source).unwrap()).unwrap();
+        let margin = 16.0 / 64.0;
+        let (left, top, size) = (-3.0 - margin, -6.0 - margin, 22.0 + 2.0 * margin);
+        assert!(text.contains(&format!("viewBox=\"{left} {top} {size} {size}\"")), "{text}");
+        assert!(text.contains(&format!("<rect x=\"{left}\" y=\"{top}\" width=\"{size}\" height=\"{size}\"")), "{text}");
+        assert!(text.contains("<image width=\"16\" height=\"10\""), "the sprite stays where it is");
     }
 }

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::auth::{Caller, Owner};
 use super::codes::Code;
 use super::error::ApiError;
-use super::extract::Submission;
+use super::extract::{Strays, Submission};
 use super::face::{Face, Shared};
 use super::generate::{self, Image, Outcome, new_job};
 use super::request::{self, Parameters, Reader};
@@ -190,7 +190,7 @@ struct Asked {
 }
 
 fn read(face: &Face, headers: &HeaderMap, submission: Submission) -> Result<Asked, ApiError> {
-    let Submission { mut fields, files } = submission;
+    let Submission { mut fields, files, strays } = submission;
     let mut reader = Reader::default();
     let items = read_list(&mut reader, &mut fields, "images");
     let urls = read_list(&mut reader, &mut fields, "image_urls");
@@ -203,8 +203,9 @@ fn read(face: &Face, headers: &HeaderMap, submission: Submission) -> Result<Aske
         images.extend(items.into_iter().map(|item| read_item(face, item)));
         images.extend(urls.into_iter().map(|url| read_item(face, json!({ "image_url": url }))));
     } else {
-        let expected = format!("1 to {most} images in all, as `images`, `image_urls` or files of a multipart form");
-        reader.refuse("images", &count.into(), expected);
+        let instead = strays.instead();
+        let expected = "images in all, as `images`, `image_urls` or `file`s of a multipart form";
+        reader.refuse("images", &count.into(), format_args!("1 to {most} {expected}{instead}"));
     }
     let callback_url = reader.url(face, &mut fields, "callback_url");
     let mut parameters = reader.parameters(&mut fields);
@@ -235,7 +236,7 @@ fn read_item(face: &Face, item: Value) -> Result<(Image, Option<JobId>), ApiErro
             Map::new()
         }
     };
-    let url = generate::read_image(face, &mut reader, &mut fields, Vec::new());
+    let url = generate::read_image(face, &mut reader, &mut fields, Vec::new(), &Strays::default());
     let job_id = reader.job_id(&mut fields);
     reader.finish()?;
     Ok((url.ok_or_else(ApiError::internal)?, job_id))

@@ -13,6 +13,7 @@ use super::error::ApiError;
 use super::face::Shared;
 use super::json;
 use crate::job::{FailureCode, JobId};
+use crate::mesh::echo::shorten;
 use crate::mesh::parameters::PARAMETERS;
 
 /// Largest JSON body and largest text field of a form, bytes: a thousand URLs of the longest kind, and far below what
@@ -25,6 +26,12 @@ const MOST_FIELDS: usize = 100;
 /// What today's SpineLift app calls the file of a PSD.
 pub(super) const PSD_FILE: &str = "psd_file";
 
+/// Fields that routes read as text, beside the parameters; a form may send any of them as a file.
+const TEXTS: [&str; 6] = ["parameters", "image_url", "image_urls", "images", "callback_url", "job_id"];
+
+/// Most names of strays that a message repeats.
+const MOST_STRAYS: usize = 3;
+
 /// Fields and files of a JSON object or of a multipart form, alike.
 #[derive(Debug, Default)]
 pub(super) struct Submission {
@@ -32,6 +39,30 @@ pub(super) struct Submission {
     pub(super) fields: Map<String, Value>,
     /// The parts that are images, in order.
     pub(super) files: Vec<Bytes>,
+    /// Files under names that no route reads.
+    pub(super) strays: Strays,
+}
+
+/// The names of files that no route reads. The files are not kept.
+#[derive(Debug, Default)]
+pub(super) struct Strays(Vec<String>);
+
+impl Strays {
+    /// What to add to the message that a file is missing; nothing if there is none.
+    pub(super) fn instead(&self) -> String {
+        let shown: Vec<String> = self.0.iter().take(MOST_STRAYS).map(|name| format!("{:?}", shorten(name))).collect();
+        match self.0.len() {
+            0 => String::new(),
+            1 => format!("; a file was sent as {} instead", shown.concat()),
+            2..=MOST_STRAYS => format!("; files were sent as {} instead", shown.join(", ")),
+            more => format!("; files were sent as {} and {} more instead", shown.join(", "), more - MOST_STRAYS),
+        }
+    }
+
+    /// Whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 impl FromRequest<Shared> for Submission {
@@ -39,7 +70,7 @@ impl FromRequest<Shared> for Submission {
 
     async fn from_request(request: Request, face: &Shared) -> Result<Self, ApiError> {
         match media_type(request.headers()).as_str() {
-            "application/json" => Ok(Self { fields: read_object(request.into_body()).await?, files: Vec::new() }),
+            "application/json" => Ok(Self { fields: read_object(request.into_body()).await?, ..Self::default() }),
             "multipart/form-data" => read_form(request, face).await,
             other => Err(ApiError::new(
                 Code::UnsupportedMediaType,
@@ -102,13 +133,24 @@ async fn read_form(request: Request, face: &Shared) -> Result<Submission, ApiErr
         parts_left = parts_left.checked_sub(1).ok_or_else(|| broken(&"it has too many parts; send fewer at once"))?;
         let name = field.name().unwrap_or_default().to_owned();
         let is_file = matches!(name.as_str(), "file" | "files" | "file[]" | "files[]" | PSD_FILE);
-        let most = if is_file { limit } else { TEXT_BYTES as u64 };
+        let is_parameter = PARAMETERS.iter().any(|row| row.name == name);
+        let is_stray = field.file_name().is_some() && !is_file && !is_parameter && !TEXTS.contains(&name.as_str());
+        let most = if is_file || is_stray { limit } else { TEXT_BYTES as u64 };
         let mut bytes = BytesMut::new();
+        let mut received = 0;
         while let Some(chunk) = field.chunk().await.map_err(|error| broken(&error.body_text()))? {
-            bytes.extend_from_slice(&chunk);
-            if bytes.len() as u64 > most {
-                return Err(if is_file { over(limit) } else { too_long(&name) });
+            received += chunk.len() as u64;
+            if received > most {
+                return Err(if is_file || is_stray { over(limit) } else { too_long(&name) });
             }
+            if !is_stray {
+                bytes.extend_from_slice(&chunk);
+            }
+        }
+        if is_stray {
+            submission.fields.entry(name.clone()).or_insert(Value::Null);
+            submission.strays.0.push(name);
+            continue;
         }
         if is_file {
             submission.files.push(bytes.freeze());
@@ -118,16 +160,16 @@ async fn read_form(request: Request, face: &Shared) -> Result<Submission, ApiErr
         if bytes.is_empty() {
             continue;
         }
-        let text = std::str::from_utf8(&bytes).map_err(|_| broken(&"a field is not UTF-8"))?;
-        let is_parameter = PARAMETERS.iter().any(|row| row.name == name);
+        let text = std::str::from_utf8(&bytes)
+            .map_err(|_| broken(&format_args!("the field {:?} is a text, but not UTF-8", shorten(&name))))?;
         let (target, value) = match name.as_str() {
             "parameters" if text.trim().is_empty() => continue,
             "parameters" => (&mut submission.fields, json::read(text.as_bytes())?),
             _ if is_parameter => (&mut parameters, Value::from(text)),
             _ => (&mut submission.fields, Value::from(text)),
         };
-        if target.insert(name, value).is_some() {
-            return Err(broken(&"a field occurs twice"));
+        if target.insert(name.clone(), value).is_some() {
+            return Err(broken(&format_args!("the field {:?} occurs twice", shorten(&name))));
         }
     }
     add_parameters(&mut submission.fields, parameters);
@@ -135,7 +177,7 @@ async fn read_form(request: Request, face: &Shared) -> Result<Submission, ApiErr
 }
 
 fn too_long(name: &str) -> ApiError {
-    let name: String = name.chars().take(60).collect();
+    let name = shorten(name);
     ApiError::new(Code::RequestTooLarge, format!("the field {name:?} may have at most {TEXT_BYTES} bytes"))
 }
 

@@ -15,7 +15,7 @@ use super::error::{ApiError, whole_seconds};
 use super::health::Checks;
 use super::throttle::Failures;
 use crate::app::App;
-use crate::compute::{ComputeError, Made, PngLayer, Task, Watch};
+use crate::compute::{ComputeError, Made, Task, Watch, WriteLayers};
 use crate::job::JobState;
 use crate::result_link::{Completed, ResultLinks};
 use crate::store::{Job, Queue};
@@ -144,9 +144,9 @@ impl Face {
     }
 
     /// Takes a PSD apart within the request, unless too many wait for the engine.
-    pub(super) async fn layers(&self, file: Bytes) -> Result<Vec<PngLayer>, ApiError> {
+    pub(super) async fn layers(&self, file: Bytes, write: WriteLayers) -> Result<Bytes, ApiError> {
         let watch = Watch::until(Instant::now() + self.app.config.http.request_timeout);
-        Ok(self.counted(self.app.compute.layers_or_refuse(file, Arc::new(watch)).await)?)
+        Ok(self.counted(self.app.compute.layers_or_refuse(file, write, Arc::new(watch)).await)?)
     }
 
     /// A place to wait for news of a job, or 503: connections that only wait must leave some to those that work, and where

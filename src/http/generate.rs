@@ -15,7 +15,7 @@ use super::auth::Owner;
 use super::body::BodyShare;
 use super::codes::Code;
 use super::error::ApiError;
-use super::extract::Submission;
+use super::extract::{Strays, Submission};
 use super::face::{Face, Shared};
 use super::layers::request_id;
 use super::request::{self, Parameters, Reader};
@@ -101,9 +101,9 @@ pub(super) enum Image {
 }
 
 fn read(face: &Face, headers: &HeaderMap, submission: Submission) -> Result<Asked, ApiError> {
-    let Submission { mut fields, files } = submission;
+    let Submission { mut fields, files, strays } = submission;
     let mut reader = Reader::default();
-    let image = read_image(face, &mut reader, &mut fields, files);
+    let image = read_image(face, &mut reader, &mut fields, files, &strays);
     let callback_url = reader.url(face, &mut fields, "callback_url");
     let job_id = reader.job_id(&mut fields);
     let mut parameters = reader.parameters(&mut fields);
@@ -124,6 +124,7 @@ pub(super) fn read_image(
     reader: &mut Reader,
     fields: &mut Map<String, Value>,
     mut files: Vec<Bytes>,
+    strays: &Strays,
 ) -> Option<Image> {
     let is_given = fields.get("image_url").is_some_and(|url| !url.is_null());
     match (files.len(), is_given) {
@@ -131,6 +132,11 @@ pub(super) fn read_image(
         (1, false) => {
             fields.remove("image_url");
             files.pop().map(Image::File)
+        }
+        (0, false) if !strays.is_empty() => {
+            let expected = format_args!("the image, a file of a multipart form{}", strays.instead());
+            reader.refuse("file", &Value::Null, expected);
+            None
         }
         (0, false) => {
             reader.refuse(

@@ -42,9 +42,9 @@ pub(super) async fn from_file(State(face): State<Shared>, submission: Submission
 }
 
 async fn generate(face: &Shared, submission: Submission) -> Result<Response, ApiError> {
-    let Submission { mut fields, files } = submission;
+    let Submission { mut fields, files, strays } = submission;
     let mut reader = Reader::default();
-    let image = read_image(face, &mut reader, &mut fields, files);
+    let image = read_image(face, &mut reader, &mut fields, files, &strays);
     let (parameters, warnings) = reader.parameters_of(&Value::Object(gather_parameters(&mut fields)));
     reader.finish()?;
     let image = match image.ok_or_else(ApiError::internal)? {

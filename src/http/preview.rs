@@ -60,7 +60,7 @@ async fn read_image(
     if extract::media_type(request.headers()) != "multipart/form-data" {
         return extract::read_image(request.into_body(), face.app.config.images.limits.max_bytes).await;
     }
-    let Submission { mut fields, mut files } = Submission::from_request(request, face).await?;
+    let Submission { mut fields, mut files, strays } = Submission::from_request(request, face).await?;
     let mut reader = Reader::default();
     match fields.remove("parameters") {
         Some(Value::Object(parameters)) => given.extend(parameters),
@@ -68,7 +68,8 @@ async fn read_image(
         Some(other) => reader.refuse("parameters", &other, "a JSON object such as {\"detail_factor\": 0.02}"),
     }
     if files.len() != 1 {
-        reader.refuse("file", &files.len().into(), "one file");
+        let found = if files.is_empty() { Value::Null } else { files.len().into() };
+        reader.refuse("file", &found, format_args!("one file{}", strays.instead()));
     }
     reader.finish()?;
     files.pop().ok_or_else(ApiError::internal)

@@ -1,10 +1,12 @@
 //! `POST /api/extract_layers`: the route by which today's SpineLift app takes a PSD apart.
 
-use axum::Json;
 use axum::extract::State;
-use base64::Engine;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::codes::Code;
@@ -16,9 +18,13 @@ use super::schema::PsdForm;
 use crate::compute::PngLayer;
 use crate::decode::psd;
 use crate::job::FailureCode;
+use crate::mesh;
 
 /// Its path.
 pub(super) const PATH: &str = "/api/extract_layers";
+
+/// What a layer takes beside its image and its names, bytes.
+const BYTES_BESIDE: usize = 512;
 
 /// The visible layers, bottom to top.
 #[derive(Serialize, ToSchema)]
@@ -32,7 +38,9 @@ pub(super) struct ExtractedLayers {
 struct ExtractedLayer {
     name: String,
     /// A PNG of the layer's pixels, its masks applied, in Base64.
-    image_data: String,
+    #[serde(serialize_with = "as_base64")]
+    #[schema(value_type = String)]
+    image_data: Vec<u8>,
     /// Counted from 0 at the bottom.
     position: usize,
     bounds: LayerBounds,
@@ -76,14 +84,13 @@ struct LayerMetadata {
     request_body(content = PsdForm, content_type = "multipart/form-data"),
     responses((status = 200, body = ExtractedLayers, description = "The visible layers, bottom to top")),
 )]
-pub(super) async fn extract_layers(
-    State(face): State<Shared>,
-    submission: Submission,
-) -> Result<Json<ExtractedLayers>, ApiError> {
+pub(super) async fn extract_layers(State(face): State<Shared>, submission: Submission) -> Result<Response, ApiError> {
     let mut files = submission.files;
     let mut reader = Reader::default();
     if files.len() != 1 {
-        reader.refuse(PSD_FILE, &files.len().into(), "one file, a part of a multipart form");
+        let found = if files.is_empty() { Value::Null } else { files.len().into() };
+        let instead = submission.strays.instead();
+        reader.refuse(PSD_FILE, &found, format_args!("one file, a part of a multipart form{instead}"));
     }
     reader.finish()?;
     let file = files.pop().ok_or_else(ApiError::internal)?;
@@ -91,9 +98,25 @@ pub(super) async fn extract_layers(
         let message = "the file is not a PSD: it does not begin with 8BPS";
         return Err(ApiError::new(Code::Failure(FailureCode::ImageFormatUnsupported), message));
     }
-    let layers = face.layers(file).await?;
+    let answer = face.layers(file, write).await?;
+    Ok(([(CONTENT_TYPE, "application/json")], answer).into_response())
+}
+
+/// The answer, in one piece that does not grow while it is written.
+fn write(layers: Vec<PngLayer>) -> mesh::Result<Vec<u8>> {
+    let names = |layer: &PngLayer| layer.name.len() + layer.groups.iter().map(String::len).sum::<usize>();
+    let bytes = |layer: &PngLayer| layer.png.len().div_ceil(3) * 4 + 6 * names(layer) + BYTES_BESIDE;
+    let text_bytes: usize = layers.iter().map(bytes).sum();
     let layers: Vec<ExtractedLayer> = layers.into_iter().enumerate().map(ExtractedLayer::from).collect();
-    Ok(Json(ExtractedLayers { total_layers: layers.len(), layers }))
+    let mut text = Vec::with_capacity(text_bytes);
+    serde_json::to_writer(&mut text, &ExtractedLayers { total_layers: layers.len(), layers })
+        .map_err(|error| mesh::Error::Internal(format!("the layers cannot be written as JSON: {error}")))?;
+    Ok(text)
+}
+
+/// Text by text, as the whole would be a copy more.
+fn as_base64<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&Base64Display::new(bytes, &STANDARD))
 }
 
 impl From<(usize, PngLayer)> for ExtractedLayer {
@@ -102,7 +125,7 @@ impl From<(usize, PngLayer)> for ExtractedLayer {
         let psd::Bounds { x, y, width, height } = bounds;
         Self {
             name,
-            image_data: STANDARD.encode(png),
+            image_data: png,
             position,
             bounds: LayerBounds { x, y, width, height },
             x,

@@ -1,6 +1,8 @@
 //! Every invariant of a mesh, verified in one place: tests, fuzzing and debug builds call it on each mesh made.
 
-use thiserror::Error;
+mod fault;
+
+pub use fault::Fault;
 
 use super::Mesh;
 use super::edges::Edges;
@@ -15,118 +17,20 @@ const UV_TOLERANCE: f64 = 1e-9;
 /// How far beyond the canvas rounding may put a vertex, px.
 const CANVAS_TOLERANCE_PX: f64 = 1e-6;
 
-/// The first invariant found broken, with where.
-#[derive(Debug, Clone, PartialEq, Error)]
-#[non_exhaustive]
-pub enum Fault {
-    /// No triangles at all.
-    #[error("the mesh is empty")]
-    Empty,
-    /// A list's length does not fit the others.
-    #[error("{list} has {found} entries, not {expected}")]
-    Count {
-        /// Which list.
-        list: &'static str,
-        /// Entries it has.
-        found: usize,
-        /// Entries it should have.
-        expected: usize,
-    },
-    /// A vertex is no number, or outside the canvas.
-    #[error("vertex {vertex} at {at:?} is outside the canvas of {width} x {height} px")]
-    OutsideCanvas {
-        /// Its index.
-        vertex: usize,
-        /// Its position, px.
-        at: [f64; 2],
-        /// Of the canvas, px.
-        width: u32,
-        /// Of the canvas, px.
-        height: u32,
-    },
-    /// A triangle names a vertex that does not exist or the same one twice.
-    #[error("triangle {triangle} has the vertices {vertices:?}")]
-    Index {
-        /// Its index.
-        triangle: usize,
-        /// What it names.
-        vertices: [u32; 3],
-    },
-    /// A triangle is degenerate or turned over.
-    #[error("triangle {triangle} has twice the area {twice_area_px2}")]
-    Orientation {
-        /// Its index.
-        triangle: usize,
-        /// Signed, px2.
-        twice_area_px2: f64,
-    },
-    /// An edge is used twice in the same direction: triangles overlap or three meet at an edge.
-    #[error("the edge {edge:?} is used twice in one direction")]
-    NotManifold {
-        /// From, to.
-        edge: [u32; 2],
-    },
-    /// The boundary is not the hull: `0, 1, ... n - 1` and back.
-    #[error("the boundary edge {edge:?} is not one of the hull's")]
-    Hull {
-        /// From, to.
-        edge: [u32; 2],
-    },
-    /// Euler's formula does not give discs with the holes that the boundary has: a vertex is without a triangle.
-    #[error("vertices - edges + triangles is {found}, not {expected}")]
-    NotADisc {
-        /// What it gives.
-        found: i64,
-        /// Components less holes.
-        expected: i64,
-    },
-    /// Pixels that must be covered are not.
-    #[error("{lost_px} px of the shape are not covered")]
-    NotCovered {
-        /// How many.
-        lost_px: u64,
-    },
-    /// Two edges of the hull meet other than at a common end.
-    #[error("the hull's edges from {first} and from {second} touch")]
-    HullCrosses {
-        /// Vertex at which one begins.
-        first: usize,
-        /// Vertex at which the other begins.
-        second: usize,
-    },
-    /// The triangles do not fill the hull exactly once.
-    #[error("the triangles have {triangles_px2} px2, the hull has {hull_px2} px2")]
-    Area {
-        /// Sum over the triangles.
-        triangles_px2: f64,
-        /// Of the hull's polygon.
-        hull_px2: f64,
-    },
-    /// A texture coordinate is not `position / size`.
-    #[error("the uv of vertex {vertex} is {uv:?}")]
-    Uv {
-        /// Its index.
-        vertex: usize,
-        /// What it has.
-        uv: [f64; 2],
-    },
-    /// The lists of edges are not the edges of the triangles.
-    #[error("the list of {list} edges is not that of the triangles")]
-    Edges {
-        /// `boundary` or `internal`.
-        list: &'static str,
-    },
-}
+/// Least distance of two vertices and least height of a triangle, px: far more than the rounding of a position, and far
+/// less than anything that can be seen.
+const LEAST_DISTANCE_PX: f64 = 1e-9;
 
 impl Mesh {
-    /// Verifies every invariant: indices, orientation, no degenerate or overlapping triangle, a watertight boundary
-    /// that is the hull in order, texture coordinates, edge lists and area.
+    /// Verifies every invariant: indices, orientation, no coincident vertices, no degenerate or overlapping triangle, a
+    /// watertight boundary that is the hull in order, texture coordinates, edge lists and area.
     ///
     /// # Errors
     /// The first [`Fault`] found.
     pub fn check(&self) -> Result<(), Fault> {
         self.check_counts()?;
         self.check_vertices()?;
+        self.check_apart()?;
         self.check_triangles()?;
         let edges = self.check_topology()?;
         check_list("boundary", &self.boundary_edges, edges.boundary)?;
@@ -140,6 +44,7 @@ impl Mesh {
             return Err(Fault::NotADisc { found: euler, expected });
         }
         self.check_simple(&loops)?;
+        self.check_beside(&loops)?;
         self.check_area(&loops)?;
         self.check_coverage()
     }
@@ -187,6 +92,23 @@ impl Mesh {
         Ok(())
     }
 
+    /// No two vertices in one place, of islands that touch each other either. In order of their columns, those to compare
+    /// with are near.
+    fn check_apart(&self) -> Result<(), Fault> {
+        let at = |v: usize| self.vertices[v];
+        let mut order: Vec<usize> = (0..self.vertices.len()).collect();
+        order.sort_unstable_by(|&a, &b| at(a)[0].total_cmp(&at(b)[0]).then(at(a)[1].total_cmp(&at(b)[1])));
+        for (i, &first) in order.iter().enumerate() {
+            let near = order[i + 1..].iter().take_while(|&&other| at(other)[0] - at(first)[0] < LEAST_DISTANCE_PX);
+            for &second in near {
+                if distance2(at(first), at(second)) < LEAST_DISTANCE_PX * LEAST_DISTANCE_PX {
+                    return Err(Fault::Coincident { first, second, at: at(first) });
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn check_triangles(&self) -> Result<(), Fault> {
         for (triangle, &vertices) in self.triangles.iter().enumerate() {
             let [a, b, c] = vertices;
@@ -195,7 +117,8 @@ impl Mesh {
             }
             let [a, b, c] = vertices.map(|v| self.vertices[v as usize]);
             let twice_area_px2 = orient(a, b, c);
-            if twice_area_px2 <= 0.0 {
+            let longest_px = distance2(a, b).max(distance2(b, c)).max(distance2(c, a)).sqrt();
+            if twice_area_px2 <= LEAST_DISTANCE_PX * longest_px {
                 return Err(Fault::Orientation { triangle, twice_area_px2 });
             }
         }
@@ -274,6 +197,23 @@ impl Mesh {
             let triangles_px2: f64 = own.iter().map(area).sum();
             if (triangles_px2 - hull_px2).abs() > AREA_TOLERANCE * hull_px2.max(1.0) {
                 return Err(Fault::Area { triangles_px2, hull_px2 });
+            }
+        }
+        Ok(())
+    }
+
+    /// As no loops touch, one vertex of each component decides: it lies in as many holes of others as in hulls.
+    fn check_beside(&self, loops: &[Loop]) -> Result<(), Fault> {
+        for (component, c) in self.components.iter().enumerate() {
+            let Some(&[x, y]) = self.vertices.get(c.first_vertex as usize) else { continue };
+            let edges = loops.iter().filter(|l| l.component != component).flat_map(Loop::edges);
+            let crossed = edges.filter(|edge| {
+                let [a, b] = edge.map(|v| self.vertices[v as usize]);
+                let [low, high] = if a[1] <= b[1] { [a, b] } else { [b, a] };
+                low[1] <= y && y < high[1] && orient(low, high, [x, y]) > 0.0
+            });
+            if crossed.count() % 2 == 1 {
+                return Err(Fault::Overlap { component });
             }
         }
         Ok(())
@@ -359,4 +299,42 @@ fn touch(one: [u32; 2], other: [u32; 2], at: &impl Fn(u32) -> Point) -> bool {
     let opposite = |s: f64, t: f64| (s > 0.0 && t < 0.0) || (s < 0.0 && t > 0.0);
     let crossing = opposite(orient(a, b, c), orient(a, b, d)) && opposite(orient(c, d, a), orient(c, d, b));
     crossing || on_segment(a, b, c) || on_segment(a, b, d) || on_segment(c, d, a) || on_segment(c, d, b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mesh::{AlphaPlane, MeshLimits, MeshParameters, OutlineMode, build};
+
+    /// A square of 20 px with vertices inside, one of which is moved.
+    fn moved(to: impl Fn(&Mesh, usize) -> Point) -> Mesh {
+        let alpha = AlphaPlane::new(20, 20, vec![255; 400]).unwrap();
+        let p = MeshParameters { outline: OutlineMode::Cover, max_triangle_area: 20.0, ..MeshParameters::default() };
+        let mut mesh = build(&alpha, &p, &MeshLimits::default(), &()).unwrap();
+        assert_eq!(mesh.check(), Ok(()));
+        let last = mesh.vertices.len() - 1;
+        assert!(last >= mesh.components[0].rim_length as usize);
+        let to = to(&mesh, last);
+        mesh.vertices[last] = to;
+        mesh.uvs[last] = to.map(|c| c / 20.0);
+        mesh
+    }
+
+    #[test]
+    fn vertices_in_one_place_are_refused() {
+        let mesh = moved(|mesh, last| mesh.vertices[last - 1].map(|c| c + 1e-13));
+        assert!(matches!(mesh.check(), Err(Fault::Coincident { .. })), "{:?}", mesh.check());
+    }
+
+    #[test]
+    fn triangles_without_height_are_refused() {
+        let mesh = moved(|mesh, last| {
+            let own = mesh.triangles.iter().find(|corners| corners.contains(&(last as u32))).unwrap();
+            let i = own.iter().position(|&v| v as usize == last).unwrap();
+            let [here, from, to] = [i, i + 1, i + 2].map(|i| mesh.vertices[own[i % 3] as usize]);
+            let middle = [0, 1].map(|axis| f64::midpoint(from[axis], to[axis]));
+            [0, 1].map(|axis| middle[axis] + 1e-12 * (here[axis] - middle[axis]))
+        });
+        assert!(matches!(mesh.check(), Err(Fault::Orientation { .. })), "{:?}", mesh.check());
+    }
 }

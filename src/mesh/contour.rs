@@ -53,6 +53,7 @@ fn nothing(mask: &BitMask, largest_area: f64, min_contour_area: f64) -> Error {
     } else {
         "only specks are inside".to_owned()
     };
+    let reason = format!("{reason}; lower binary_threshold, alpha_threshold or min_contour_area");
     Error::ContourExtraction { reason, largest_area, min_contour_area }
 }
 

@@ -36,12 +36,9 @@ pub enum Error {
         found: String,
     },
     /// Nothing, or nothing large enough, is inside after threshold and blur.
-    #[error(
-        "no contour of at least {min_contour_area} px2: {reason}; \
-         lower binary_threshold, alpha_threshold or min_contour_area"
-    )]
+    #[error("no contour of at least {min_contour_area} px2: {reason}")]
     ContourExtraction {
-        /// What was there: no pixel inside, or the largest contour's area.
+        /// What was there, no pixel inside or the largest contour's area, and what to change.
         reason: String,
         /// The largest contour's area in px2; 0 if there was none.
         largest_area: f64,
@@ -85,15 +82,14 @@ pub enum Error {
         max_triangle_area: f64,
     },
     /// With `outline = cover`, more to outline than any art has: noise, or a sheet of thousands of specks.
-    #[error(
-        "there are more than {limit} {what}, too many for outline cover; raise alpha_threshold or min_contour_area, \
-         set islands to largest or bridge, or use outline trace"
-    )]
+    #[error("there are more than {limit} {what}, too many for outline cover; {advice}")]
     TooRagged {
         /// What there is too much of, such as `islands`.
         what: &'static str,
         /// Most of it that is allowed.
         limit: usize,
+        /// What to change, by the parameters in force.
+        advice: String,
     },
     /// Parameters that are no number, no known type or out of range; all of them at once.
     #[error("{}", list_violations(.0))]
@@ -152,7 +148,7 @@ impl Error {
                 "estimated_triangles": estimate, "limit": limit,
                 "internal_vertex_density": density, "fitting_internal_vertex_density": fitting_density,
             }),
-            Self::TooRagged { what, limit } => json!({ "what": what, "limit": limit }),
+            Self::TooRagged { what, limit, .. } => json!({ "what": what, "limit": limit }),
             Self::AreaTooSmall { estimate, limit, max_triangle_area } => json!({
                 "estimated_triangles": estimate, "limit": limit, "max_triangle_area": max_triangle_area,
             }),

@@ -15,6 +15,8 @@ pub(super) struct Lattice {
     pub(super) spacing: f64,
     /// Least distance of a point from the boundary, px.
     pub(super) margin: f64,
+    /// Least distance from the column 0 where the boundary runs along it as the axis of a half, px.
+    pub(super) axis_margin: Option<f64>,
 }
 
 /// The `y` of a row and the stretches of it that are inside and away from the boundary.
@@ -73,11 +75,12 @@ impl Lattice {
             previous.zip(ring).map(|(&a, &b)| (a, b)).collect::<Vec<_>>()
         };
         for (a, b) in rings.iter().copied().flat_map(edges) {
-            let (low, high) = (a[1].min(b[1]) - self.margin, a[1].max(b[1]) + self.margin);
+            let margin = self.axis_margin.filter(|_| a[0] == 0.0 && b[0] == 0.0).unwrap_or(self.margin);
+            let (low, high) = (a[1].min(b[1]) - margin, a[1].max(b[1]) + margin);
             let rows = ((low / height).ceil() as i64).max(first)..=((high / height).floor() as i64).min(last);
             for index in rows {
                 let (row, y) = ((index - first) as usize, index as f64 * height);
-                near[row].extend(capsule(a, b, self.margin, y));
+                near[row].extend(capsule(a, b, margin, y));
                 // Half open, so that a vertex on the row counts once.
                 if (a[1] <= y) != (b[1] <= y) {
                     crossings[row].push(a[0] + (b[0] - a[0]) * ((y - a[1]) / (b[1] - a[1])));

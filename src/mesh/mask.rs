@@ -109,6 +109,16 @@ impl BitMask {
         self.words.iter_mut().zip(&other.words).for_each(|(own, other)| *own |= other);
     }
 
+    /// How many of the pixels `start..end` of a row are inside.
+    pub(crate) fn count_run(&self, y: usize, start: usize, end: usize) -> u32 {
+        let row = self.row(y);
+        let ones = |word: usize| {
+            let (from, to) = (start.max(word * 64) - word * 64, end.min(word * 64 + 64) - word * 64);
+            (row[word] >> from << (64 - (to - from))).count_ones()
+        };
+        (start / 64..end.div_ceil(64)).map(ones).sum()
+    }
+
     /// How many pixels are inside.
     pub(crate) fn count(&self) -> u64 {
         self.words.iter().map(|word| u64::from(word.count_ones())).sum()

@@ -20,12 +20,14 @@ pub mod observer;
 mod pack;
 pub mod parameters;
 mod polygon;
+mod ragged;
 mod refine;
 mod repair;
 mod rim;
 mod rings;
 pub mod score;
 mod simplify;
+mod spacing;
 mod triangulate;
 mod triangulation;
 mod uv;
@@ -39,6 +41,7 @@ pub use score::Scores;
 use assemble::Part;
 use parameters::OutlineMode;
 use rings::Rings;
+use spacing::Spacing;
 
 /// A triangle mesh over an image. Image space: origin top-left, x right, y down, px.
 #[derive(Debug, Clone, PartialEq)]
@@ -167,32 +170,42 @@ fn trace(alpha: &AlphaPlane, p: &MeshParameters, limits: &MeshLimits, observer: 
     }
     let rings = Rings(vec![shape.triangulation.vertices.len()]);
     density::allow(&[&shape.triangulation.vertices], 1, size, p, limits)?;
-    density::apply(&mut shape.triangulation, &rings, size, p, limits, observer)?;
+    density::apply(&mut shape.triangulation, &rings, false, size, p, limits, observer)?;
     let part = Part::new(shape.triangulation, &rings.starts(), shape.signed_area_px2 > 0.0);
     assemble::mesh(vec![part], size, p, shape.outline, shape.warnings, observer)
 }
 
 /// Outlines that leave nothing out, a part for each island.
 fn cover(alpha: &AlphaPlane, p: &MeshParameters, limits: &MeshLimits, observer: &dyn Observer) -> Result<Mesh> {
-    let mut covered = cover::cover(alpha, p, observer)?;
+    let mut covered = cover::cover(alpha, p, observer).map_err(|error| ragged::advise(error, alpha, p))?;
     observer::enter(observer, Stage::Triangulate)?;
+    // A half is refined as seen from its axis, so that the mirrored image's comes out the same to the last bit.
+    let axis_px = covered.axis_px.unwrap_or(0.0);
+    let corners = covered.islands.iter_mut().flat_map(|island| &mut island.rings).flatten();
+    corners.for_each(|corner| corner[0] -= axis_px);
     let size = [alpha.width(), alpha.height()];
     let outlines: Vec<&[geometry::Point]> =
         covered.islands.iter().flat_map(|island| &island.rings).map(Vec::as_slice).collect();
-    density::allow(&outlines, if covered.axis_px.is_some() { 2 } else { 1 }, size, p, limits)?;
+    let is_half = covered.axis_px.is_some();
+    density::allow(&outlines, if is_half { 2 } else { 1 }, size, p, limits)?;
     let mut parts = Vec::new();
+    let mut spacing = Spacing::new(p.min_edge_length, is_half);
+    if let Some(spacing) = &mut spacing {
+        outlines.iter().copied().flatten().for_each(|&corner| spacing.add(corner));
+    }
     for island in &covered.islands {
         let rings: Vec<&[geometry::Point]> = island.rings.iter().map(Vec::as_slice).collect();
         let lengths = Rings(rings.iter().map(|ring| ring.len()).collect());
         let mut triangulation = triangulate::triangulate_with_holes(&rings)
             .ok_or_else(|| Error::Internal("a covering outline touches itself".to_owned()))?;
-        density::apply(&mut triangulation, &lengths, size, p, limits, observer)?;
-        match covered.axis_px {
-            None => parts.push(Part::new(triangulation, &lengths.starts(), true)),
-            Some(axis_px) => {
-                let doubled = cover::double(&triangulation, axis_px);
-                parts.extend(doubled.into_iter().map(|(whole, starts)| Part::new(whole, &starts, true)));
-            }
+        triangulation.spacing = spacing.take();
+        density::apply(&mut triangulation, &lengths, is_half, size, p, limits, observer)?;
+        spacing = triangulation.spacing.take();
+        if is_half {
+            let doubled = cover::double(&triangulation, axis_px);
+            parts.extend(doubled.into_iter().map(|(whole, starts)| Part::new(whole, &starts, true)));
+        } else {
+            parts.push(Part::new(triangulation, &lengths.starts(), true));
         }
     }
     if alpha.rows().is_none() {
@@ -201,6 +214,7 @@ fn cover(alpha: &AlphaPlane, p: &MeshParameters, limits: &MeshLimits, observer: 
     let outline =
         Outline { contour_points: covered.corners, epsilon_px: 0.0, points: Vec::new(), shape: covered.shape };
     let mut mesh = assemble::mesh(parts, size, p, outline, covered.warnings, observer)?;
+    mesh.warnings.extend(density::warn_of_largest(&mesh, p));
     let scores = score::score(alpha, p.alpha_threshold, &mesh.vertices, &mesh.triangles);
     mesh.scores = Some(scores.map_err(|error| Error::Internal(error.to_string()))?);
     // Proven before by exact signs; measured besides, on what was drawn, as nothing may be left out unnoticed.

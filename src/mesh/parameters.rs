@@ -89,6 +89,11 @@ pub struct MeshParameters {
     pub symmetry: Symmetry,
 }
 
+/// Whether a number parameter can be higher than this.
+pub(super) fn can_rise(name: &str, value: f64) -> bool {
+    PARAMETERS.iter().any(|row| row.name == name && value < row.max)
+}
+
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }

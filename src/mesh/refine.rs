@@ -1,22 +1,23 @@
 //! Refinement: no triangle over the largest area, and none flatter than its outline forces it to be.
 //!
-//! Three steps. Long pieces of the boundary are split evenly; the inside is filled from a [`Lattice`] of about the
-//! asked size; what then is still too large or too flat is repaired by Delaunay refinement: a vertex at the triangle's
-//! circumcentre, or nearer (Üngör, Off-centers, 2009), or in the middle of a piece of the boundary that stands in
-//! between (Ruppert, A Delaunay Refinement Algorithm, 1995). The lattice does most of the work at a lower
-//! price, and gives better triangles than refinement alone.
+//! Long pieces of the boundary are split evenly; the inside is filled from a [`Lattice`] of about the asked size; what
+//! then is still too large or too flat is repaired by Delaunay refinement: a vertex at the triangle's circumcentre, or
+//! nearer (Üngör, Off-centers, 2009), or in the middle of a piece of the boundary that stands in between (Ruppert, A
+//! Delaunay Refinement Algorithm, 1995). The lattice does most of the work. At last vertices may be evened out.
+
+mod pieces;
+mod smooth;
 
 use super::error::Result;
-use super::geometry::{Point, cross, distance2, dot, lerp, minus, polygon_area};
+use super::geometry::{Point, cross, distance2, dot, minus, polygon_area};
 use super::lattice::Lattice;
 use super::nearby::Nearby;
 use super::observer::{Observer, Stage, check_stop};
 use super::rim;
 use super::rings::Rings;
-use super::triangulation::{BOUNDARY, Edge, Insertion, Triangulation, Walk, next};
+use super::triangulation::{BOUNDARY, Edge, Triangulation, Walk, next};
 
-/// Smallest angle that refinement aims at where nothing else is asked, degrees. Ruppert's algorithm is sure to end up to
-/// 20.7; more means more vertices at the rim.
+/// Smallest angle aimed at where nothing else is asked, degrees. Ruppert's algorithm is sure to end up to 20.7.
 pub(super) const MIN_ANGLE_DEGREES: f64 = 20.0;
 
 /// Area of a lattice triangle as a share of the largest allowed. Nearer to 1 means fewer triangles inside, but more
@@ -27,22 +28,24 @@ const LATTICE_SHARE: f64 = 0.75;
 /// circles of the boundary's pieces and split them.
 const LATTICE_MARGIN: f64 = 0.62;
 
-/// Pieces of the boundary shorter than this are not split for the sake of an angle, px. Ends the halving between
-/// outlines that run nearly together.
+/// Pieces of the boundary shorter than this are not split for an angle, px: between outlines that run nearly together.
 const SHORTEST_PIECE_PX: f64 = 0.25;
+
+/// Flat triangles with a shorter side stay, px: corners of outlines are no nearer to each other, and around vertices that
+/// are, ever smaller triangles would gather down to the precision of `f64`.
+const SHORTEST_SIDE_PX: f64 = 1.0 / 256.0;
 
 /// Insertions for the sake of an angle, per triangle that the area alone asks for: beyond it, flat ones stay.
 const ANGLE_BUDGET: usize = 4;
 
-/// Triangles searched around a blocked walk. A few dozen lie between a start and its goal; in the windings of a
-/// labyrinth it may be all of them, again and again.
+/// Triangles searched around a blocked walk: mostly a few dozen, in a labyrinth it may be all of them, again and again.
 const MOST_SEARCHED: usize = 1024;
 
-/// Insertions between two looks at the observer: about a millisecond.
+/// Insertions between two looks at the observer, about a millisecond.
 const INSERTIONS_PER_CHECK: usize = 2048;
 
 /// Distance between the vertices of an even mesh of this largest area, px.
-fn spacing_px(max_area_px2: f64) -> f64 {
+pub(super) fn spacing_px(max_area_px2: f64) -> f64 {
     (LATTICE_SHARE * max_area_px2 * 4.0 / 3.0_f64.sqrt()).sqrt()
 }
 
@@ -55,9 +58,12 @@ pub(super) struct Goal {
     pub(super) min_angle_degrees: f64,
     /// Distance of a ring of vertices from the boundary, px; 0 for none.
     pub(super) rim_px: f64,
-    /// From so many triangles on nothing is inserted for the sake of an angle alone: an estimate by areas knows nothing
-    /// of angles, and an outline that runs back and forth can ask for several times as many.
+    /// Whether the polygon is the left half of what is mirrored about the column 0, which is no outline.
+    pub(super) is_half: bool,
+    /// From so many triangles on nothing is inserted for the sake of an angle alone, of which no estimate knew before.
     pub(super) max_triangles: u64,
+    /// Whether inner vertices are moved until they lie evenly.
+    pub(super) even: bool,
 }
 
 /// How many triangles refining a polygon is going to make: those of the lattice, and one more for each piece of the
@@ -86,16 +92,22 @@ pub(super) fn refine(mesh: &mut Triangulation, rings: &Rings, goal: Goal, observ
     let spacing = spacing_px(goal.max_area_px2);
     let mut refinement = Refinement::new(mesh, rings, goal, spacing, observer);
     if goal.rim_px > 0.0 {
-        refinement.fill(&rim::points(&outlines, goal.rim_px), goal.rim_px)?;
+        refinement.fill(&rim::points(&outlines, goal.rim_px, goal.is_half), goal.rim_px)?;
     }
     if spacing.is_finite() {
         refinement.split_boundary(spacing)?;
-        let lattice = Lattice { spacing, margin: goal.rim_px + LATTICE_MARGIN * spacing };
+        let margin = LATTICE_MARGIN * spacing;
+        let lattice = Lattice { spacing, margin: goal.rim_px + margin, axis_margin: goal.is_half.then_some(margin) };
         for (level, points) in lattice.levels(&outlines).iter().enumerate().rev() {
             refinement.fill(points, spacing * f64::from(1u32 << level))?;
         }
     }
-    refinement.repair()
+    refinement.repair()?;
+    if goal.even {
+        refinement.even_out()?;
+        refinement.repair()?;
+    }
+    Ok(())
 }
 
 /// A triangle to look at, with its corners then: if they have changed, it is gone.
@@ -112,6 +124,7 @@ struct Refinement<'a> {
     max_area_px2: f64,
     sin2_min_angle: f64,
     shortest_piece_px2: f64,
+    shortest_side_px2: f64,
     corner_count: u32,
     /// Per corner the next one of its ring.
     onward: Vec<u32>,
@@ -129,13 +142,14 @@ struct Refinement<'a> {
 impl<'a> Refinement<'a> {
     fn new(mesh: &'a mut Triangulation, rings: &Rings, goal: Goal, spacing: f64, observer: &'a dyn Observer) -> Self {
         let corner_count = mesh.vertices.len() as u32;
-        let shortest = SHORTEST_PIECE_PX.min(spacing * SHORTEST_PIECE_PX);
+        let scale = spacing.min(1.0);
         Self {
             pieces: (0..corner_count).collect(),
             mesh,
             max_area_px2: goal.max_area_px2,
             sin2_min_angle: goal.min_angle_degrees.to_radians().sin().powi(2),
-            shortest_piece_px2: shortest * shortest,
+            shortest_piece_px2: (SHORTEST_PIECE_PX * scale).powi(2),
+            shortest_side_px2: (SHORTEST_SIDE_PX * scale).powi(2),
             corner_count,
             onward: rings.onward(),
             tan_half_angle: (goal.min_angle_degrees / 2.0).to_radians().tan(),
@@ -153,57 +167,6 @@ impl<'a> Refinement<'a> {
             check_stop(self.observer, Stage::Triangulate)?;
         }
         Ok(())
-    }
-
-    /// Splits every piece of the outline that is longer than `longest_px` into equal parts.
-    fn split_boundary(&mut self, longest_px: f64) -> Result<()> {
-        // Where the piece that starts at a corner is now: a split moves the triangles around it.
-        let mut piece_at = vec![Edge { triangle: BOUNDARY, index: 0 }; self.corner_count as usize];
-        self.mesh.boundary().for_each(|edge| piece_at[self.mesh.ends(edge)[0] as usize] = edge);
-        for corner in 0..self.corner_count {
-            let mut edge = piece_at[corner as usize];
-            let [a, b] = self.mesh.ends(edge).map(|v| self.mesh.vertices[v as usize]);
-            let parts = (distance2(a, b).sqrt() / longest_px).ceil().max(1.0) as u32;
-            for part in 1..parts {
-                let insertion = self.split(edge, lerp(a, b, f64::from(part) / f64::from(parts)));
-                if insertion.refused() {
-                    break;
-                }
-                for &triangle in self.mesh.inserted(insertion) {
-                    for moved in (0..3).map(|index| Edge { triangle, index }) {
-                        let start = self.mesh.ends(moved)[0];
-                        if start < self.corner_count && self.mesh.is_boundary(moved) {
-                            piece_at[start as usize] = moved;
-                        }
-                    }
-                }
-                self.count_insertion()?;
-                edge = Edge { triangle: insertion.first, index: 0 };
-            }
-        }
-        Ok(())
-    }
-
-    /// Splits a piece of the boundary; the new vertex belongs to the piece of the outline that it is a part of.
-    fn split(&mut self, edge: Edge, p: Point) -> Insertion {
-        let piece = self.outline_piece(self.mesh.ends(edge));
-        let insertion = self.mesh.split(edge, p);
-        if !insertion.refused() {
-            self.pieces.push(piece);
-        }
-        insertion
-    }
-
-    /// The piece of the outline that holds both ends of a piece of the boundary.
-    fn outline_piece(&self, [a, b]: [u32; 2]) -> u32 {
-        let added = |v: u32| v >= self.corner_count;
-        match (added(a), added(b)) {
-            (true, _) => self.pieces[a as usize],
-            (_, true) => self.pieces[b as usize],
-            // Two corners: the outline runs either way round, and the piece has the name of its first corner.
-            _ if self.onward[a as usize] == b => a,
-            _ => b,
-        }
     }
 
     /// Inserts inner points that are `spacing` apart. A grid of triangles tells where to start walking.
@@ -279,6 +242,7 @@ impl<'a> Refinement<'a> {
         // The smallest angle lies between the two longer sides: sin = twice the area / their product.
         let product2 = sides[next(shortest)] * sides[next(next(shortest))];
         let flat = twice_area * twice_area < self.sin2_min_angle * product2;
+        let flat = flat && sides[shortest] >= self.shortest_side_px2;
         (flat && !self.forced(triangle, shortest)).then_some(Flaw::TooFlat)
     }
 
@@ -369,28 +333,34 @@ impl<'a> Refinement<'a> {
         let share = if height > enough { enough / height } else { 1.0 };
         [a[0] + half[0] + up[0] * share, a[1] + half[1] + up[1] * share]
     }
-
-    /// Splits a piece of the boundary in its middle; at an acute corner on a circle around the corner whose radius is
-    /// a power of two, so that both legs are split at the same distances and the pieces do not provoke each other.
-    fn halve(&mut self, edge: Edge, flaw: Flaw) -> Option<Insertion> {
-        let ends = self.mesh.ends(edge);
-        let [a, b] = ends.map(|v| self.mesh.vertices[v as usize]);
-        let length2 = distance2(a, b);
-        if flaw == Flaw::TooFlat && length2 < 4.0 * self.shortest_piece_px2 {
-            return None;
-        }
-        let length = length2.sqrt();
-        let shell = (2.0 * length / 3.0).log2().floor().exp2() / length;
-        let share = match ends.map(|v| v < self.corner_count) {
-            [true, false] => shell,
-            [false, true] => 1.0 - shell,
-            _ => 0.5,
-        };
-        Some(self.split(edge, lerp(a, b, share)))
-    }
 }
 
 fn shortest_side(sides: [f64; 3]) -> usize {
     let first = usize::from(sides[1] < sides[0]);
     if sides[2] < sides[first] { 2 } else { first }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mesh::triangulate::triangulate;
+
+    /// Repaired for their angles, triangles beside two vertices in nearly one place would need hundreds of others.
+    #[test]
+    fn nothing_gathers_around_vertices_that_are_nearly_one() {
+        let square = [[0.0, 0.0], [20.0, 0.0], [20.0, 20.0], [0.0, 20.0]];
+        let mut mesh = triangulate(&square).unwrap();
+        let goal = Goal {
+            max_area_px2: f64::INFINITY,
+            min_angle_degrees: MIN_ANGLE_DEGREES,
+            rim_px: 0.0,
+            is_half: false,
+            max_triangles: 100_000,
+            even: false,
+        };
+        let mut refinement = Refinement::new(&mut mesh, &Rings(vec![4]), goal, f64::INFINITY, &());
+        refinement.fill(&[[10.0, 9.0], [10.0 + 1e-13, 9.0]], 10.0).unwrap();
+        refinement.repair().unwrap();
+        assert!((6..30).contains(&mesh.vertices.len()), "{}", mesh.vertices.len());
+    }
 }

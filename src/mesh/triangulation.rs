@@ -4,7 +4,10 @@
 //! constrained. A point is inserted as Bowyer and Watson do it (1981): the triangles whose circumcircle holds the
 //! point, reached without crossing the boundary, give way to a fan around it. What was constrained Delaunay stays so.
 
-use super::geometry::{Point, distance2, in_circle, minus, orient};
+mod flips;
+
+use super::geometry::{Point, in_circle, minus, orient};
+use super::spacing::Spacing;
 
 /// No neighbour: the boundary.
 pub(super) const BOUNDARY: u32 = u32::MAX;
@@ -32,8 +35,8 @@ pub(super) struct Triangulation {
     pub(super) triangles: Vec<[u32; 3]>,
     /// `neighbours[t][i]` lies across edge `i` of triangle `t`, or is [`BOUNDARY`].
     pub(super) neighbours: Vec<[u32; 3]>,
-    /// No vertex is inserted nearer to another than this, px2.
-    pub(super) least_distance2: f64,
+    /// Where a vertex may be inserted; anywhere without.
+    pub(super) spacing: Option<Spacing>,
     cavity: Cavity,
 }
 
@@ -62,7 +65,7 @@ pub(super) fn next(index: usize) -> usize {
 
 impl Triangulation {
     pub(super) fn new(vertices: Vec<Point>, triangles: Vec<[u32; 3]>, neighbours: Vec<[u32; 3]>) -> Self {
-        Self { vertices, triangles, neighbours, least_distance2: 0.0, cavity: Cavity::default() }
+        Self { vertices, triangles, neighbours, spacing: None, cavity: Cavity::default() }
     }
 
     pub(super) fn corners(&self, triangle: u32) -> [Point; 3] {
@@ -243,17 +246,18 @@ impl Triangulation {
         let fan = &cavity.rim[usize::from(opened)..];
         let positive = |rim: &Rim| orient(p, self.vertices[rim.from as usize], self.vertices[rim.to as usize]) > 0.0;
         // Without inner vertices a cavity of n triangles has a rim of n + 2.
-        // What is nearest to the point lies on the rim.
-        let near = |rim: &Rim| distance2(p, self.vertices[rim.from as usize]) < self.least_distance2;
         let sound = cavity.rim.len() == cavity.triangles.len() + 2
             && fan.iter().all(positive)
-            && (self.least_distance2 == 0.0 || !cavity.rim.iter().any(near));
+            && self.spacing.as_ref().is_none_or(|spacing| spacing.is_free(p));
         if !sound {
             self.cavity = cavity;
             return Insertion::REFUSED;
         }
         let apex = self.vertices.len() as u32;
         self.vertices.push(p);
+        if let Some(spacing) = &mut self.spacing {
+            spacing.add(p);
+        }
         while cavity.triangles.len() < fan.len() {
             cavity.triangles.push(self.triangles.len() as u32);
             self.triangles.push([0; 3]);

@@ -67,11 +67,16 @@ async fn broken_forms_are_refused() {
     let path = || Ask::post(format!("{MESH}/generate"));
     let twice: [(&str, Option<&str>, &[u8]); 3] =
         [("file", None, &star), ("job_id", None, b"a"), ("job_id", None, b"b")];
-    service.send(path().form(&twice)).await.refused(400, "MALFORMED_REQUEST");
+    let refusal = async |parts: &[(&str, Option<&str>, &[u8])]| {
+        let answer = service.send(path().form(parts)).await;
+        answer.refused(400, "MALFORMED_REQUEST");
+        answer.json()["error"]["message"].as_str().unwrap().to_owned()
+    };
+    assert!(refusal(&twice).await.ends_with("the field \"job_id\" occurs twice"));
     let not_json: [(&str, Option<&str>, &[u8]); 2] = [("file", None, &star), ("parameters", None, b"{")];
     service.send(path().form(&not_json)).await.refused(400, "MALFORMED_REQUEST");
     let not_utf8: [(&str, Option<&str>, &[u8]); 2] = [("file", None, &star), ("job_id", None, b"\xff")];
-    service.send(path().form(&not_utf8)).await.refused(400, "MALFORMED_REQUEST");
+    assert!(refusal(&not_utf8).await.ends_with("the field \"job_id\" is a text, but not UTF-8"));
     let mut cut = path().form(&[("file", None, &star)]);
     cut.body.truncate(80);
     service.send(cut).await.refused(400, "MALFORMED_REQUEST");
@@ -79,6 +84,65 @@ async fn broken_forms_are_refused() {
     service.send(no_boundary).await.refused(400, "MALFORMED_REQUEST");
     service.send(path().header("content-type", "text/plain").body("x")).await.refused(415, "UNSUPPORTED_MEDIA_TYPE");
     service.send(path().body("x")).await.refused(415, "UNSUPPORTED_MEDIA_TYPE");
+}
+
+#[tokio::test]
+async fn a_file_under_a_wrong_name_is_said_to_be_one() {
+    let service = Service::without_workers(|_| {}).await;
+    let star = star();
+    let long = "x\\y".repeat(100);
+    let parts: [(&str, Option<&str>, &[u8]); 5] = [
+        ("wrong", Some("a.png"), &star),
+        (&long, Some("b.png"), &star),
+        ("c", Some("c.txt"), b"text"),
+        ("d", Some("d.png"), &star),
+        ("e", None, b"no file"),
+    ];
+    let message = async |path: &str, parts: &[(&str, Option<&str>, &[u8])]| {
+        let answer = service.send(Ask::post(path).form(parts)).await;
+        assert_eq!(answer.status, 422, "{}", answer.text());
+        let body = answer.json();
+        body.get("detail").unwrap_or(&body["error"]["message"]).as_str().unwrap().to_owned()
+    };
+    let routes = [
+        (format!("{MESH}/generate"), "file is null, must be the image, a file of a multipart form"),
+        (format!("{MESH}/preview"), "file is null, must be one file"),
+        (
+            format!("{MESH}/batch"),
+            "images is 0, must be 1 to 100 images in all, as `images`, `image_urls` or `file`s of a multipart form",
+        ),
+        ("/api/generate_mesh_from_file".into(), "file is null, must be the image, a file of a multipart form"),
+        ("/api/extract_layers".into(), "psd_file is null, must be one file, a part of a multipart form"),
+    ];
+    let shown = format!("\"{}...\"", "x\\\\y".repeat(20));
+    for (path, missing) in routes {
+        let one = message(&path, &parts[..1]).await;
+        assert_eq!(one, format!("{missing}; a file was sent as \"wrong\" instead"), "{path}");
+        let all = message(&path, &parts).await;
+        assert_eq!(
+            all,
+            format!("{missing}; files were sent as \"wrong\", {shown}, \"c\" and 1 more instead"),
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_no_route_reads_is_ignored_beside_the_image() {
+    let service = Service::start().await;
+    let star = star();
+    // Tools send a text as a file where it comes from one.
+    let parts: [(&str, Option<&str>, &[u8]); 4] = [
+        ("thumbnail", Some("b.png"), &star),
+        ("file", Some("a.png"), &star),
+        ("parameters", Some("p.json"), b"{\"detail_factor\": 0.02}"),
+        ("job_id", None, b"a"),
+    ];
+    service.send(Ask::post(format!("{MESH}/generate")).form(&parts)).await.expect(202);
+    assert_eq!(service.ended("a").await["status"], "completed");
+    let metadata = service.get(format!("{MESH}/a/result")).await.expect(200).json()["metadata"].take();
+    assert_eq!(metadata["parameters"]["detail_factor"], 0.02);
+    assert_eq!(metadata["warnings"][0], "the unknown field \"thumbnail\" is ignored");
 }
 
 #[tokio::test]

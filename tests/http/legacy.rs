@@ -117,4 +117,9 @@ async fn what_is_no_psd_is_a_detail() {
     assert_eq!(of(&[("psd_file", Some("a.psd"), &star())]).await.0, 415);
     assert_eq!(of(&[("psd_file", Some("a.psd"), &file[..20])]).await.0, 422);
     assert_eq!(of(&[("project_id", None, b"7")]).await.0, 422);
+    let (status, detail) = of(&[("wrong", Some("a.psd"), &file)]).await;
+    assert_eq!(status, 422);
+    let expected =
+        "psd_file is null, must be one file, a part of a multipart form; a file was sent as \"wrong\" instead";
+    assert_eq!(detail, expected);
 }

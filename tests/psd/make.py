@@ -135,6 +135,20 @@ def clipped_group():
     ]
 
 
+def names():
+    """What artists call layers and file systems do not take."""
+    return [
+        layer("arm", disc(15, RED), 1, 1),
+        layer("Arm", disc(13, GREEN), 17, 1),
+        layer("CON", disc(11, BLUE), 33, 1),
+        layer("eye: left?", disc(12, GOLD), 1, 18),
+        group("arm.png", layer("hand. ", disc(11, RED), 14, 18), layer("..", disc(9, GREEN), 26, 18)),
+        layer("../../up", disc(8, BLUE), 36, 18),
+        layer("a\nb\\c", disc(8, GOLD), 1, 31),
+        layer("size:1,1", disc(7, RED), 10, 31),
+    ]
+
+
 def plain():
     return [layer("low", disc(26, RED, soft=5.0), 3, 2), layer("high", disc(22, BLUE), 20, 14, opacity=180)]
 
@@ -346,6 +360,7 @@ DOCUMENTS = {
     "large_deep.psb": (plain, 16, by_psd_tools, dict(depth=16, version=2, compression=Compression.ZIP)),
     "pytoshop.psd": (plain, 8, by_pytoshop, dict(depth=8, compression="zip", version="version_1")),
     "pytoshop_deep.psb": (plain, 16, by_pytoshop, dict(depth=16, compression="zip", version="version_2")),
+    "names.psd": (names, 8, by_psd_tools, {}),
     "magick.psd": (plain, 8, by_magick, {}),
 }
 

@@ -107,6 +107,8 @@ pub struct Survey {
     pub pixels: u64,
     /// Pixels of the largest of them.
     pub largest: u64,
+    /// Their names with those of all groups that each is in, bytes.
+    pub names: u64,
 }
 
 /// Whether the first bytes are those of a PSD or PSB.
@@ -176,7 +178,7 @@ impl<'a> Outline<'a> {
         }
         let tree = Tree::new(&records)?;
         let Header { width, height, .. } = header;
-        let survey = Survey { width, height, layers: 0, pixels: 0, largest: 0 };
+        let survey = Survey { width, height, layers: 0, pixels: 0, largest: 0, names: 0 };
         let mut outline = Self { header, records, tree, survey };
         outline.measure(limits, layer_limits)?;
         Ok(outline)
@@ -197,6 +199,10 @@ impl<'a> Outline<'a> {
                 self.survey.largest = self.survey.largest.max(bounds.area());
             }
             self.survey.layers += u32::from(own.is_some());
+            if own.is_some() {
+                let groups = self.tree.groups_of(at).map(|group| self.records[group].name.len());
+                self.survey.names += (record.name.len() + groups.sum::<usize>()) as u64;
+            }
         }
         source_limit("number of layers", self.survey.layers.into(), layer_limits.max_layers.into())?;
         source_limit("number of pixels of all layers", self.survey.pixels, layer_limits.max_pixels)

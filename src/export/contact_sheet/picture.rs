@@ -2,7 +2,7 @@
 
 use super::{Body, MOST_IN_A_PICTURE, Part};
 use crate::export::encode;
-use crate::export::lettering::{ADVANCE, Font, LINE, wrapped};
+use crate::export::lettering::{ADVANCE, Font, LINE, squeezed, wrapped};
 use crate::mesh::{Error, Result};
 
 /// Between parts and around them all, px.
@@ -60,7 +60,7 @@ pub(super) fn write(side: u32, parts: &[Part]) -> Result<Vec<u8>> {
                 grid.paragraph(&mut canvas, &font, [at[0] + inset, at[1] + inset], error);
             }
         }
-        let name = wrapped(&part.name, grid.letters(side), 1).concat();
+        let name = squeezed(&part.name, grid.letters(side));
         canvas.letters(&font, [at[0], at[1] + side + NAME_GAP_PX], grid.dot, &name, NAME);
     }
     encode::rgb(canvas.width, canvas.height, &canvas.rgb)

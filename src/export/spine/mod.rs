@@ -5,15 +5,19 @@
 //! triangulates anew what is edited, keeps these triangles. Spine's meshes have no holes: one that is cut is drawn as
 //! a hole by every runtime, and closes when the mesh is edited.
 //!
-//! Runtimes count vertices in 16 bits, and the one for WebGL draws at most 10,920 at once: more is a mesh for no skeleton.
+//! Runtimes count vertices in 16 bits, and those for browsers draw one mesh from buffers for 10,920 vertices and as many
+//! triangles: of more they draw nothing, or end.
 
 mod atlas;
 
 use super::digits::Text;
 use super::rig::{Blend, Part, Piece, Rig};
-use super::rig_format::{self, RigFile, RigFormat};
+use super::rig_format::{self, HOW_TO_SIMPLIFY, RigFile, RigFormat};
 use super::{Atlas, Beside, Format, Source};
 use crate::mesh::{Error, Mesh, Result};
+
+/// What the buffers take from which spine-webgl and spine-threejs draw a mesh, vertices and triangles each.
+const MOST_IN_BROWSERS: usize = 10_920;
 
 /// A version of Spine's format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +73,7 @@ pub(super) const RIG: RigFormat = RigFormat {
     extension: FORMAT.extension,
     skeleton: |rig, _| skeleton(rig, Version::V42),
     atlas: |rig, atlas, pages| Ok(vec![atlas_file(rig, atlas, pages, Version::V42)]),
+    beyond_runtimes,
 };
 
 pub(super) const RIG_38: RigFormat = RigFormat {
@@ -76,7 +81,21 @@ pub(super) const RIG_38: RigFormat = RigFormat {
     extension: FORMAT_38.extension,
     skeleton: |rig, _| skeleton(rig, Version::V38),
     atlas: |rig, atlas, pages| Ok(vec![atlas_file(rig, atlas, pages, Version::V38)]),
+    beyond_runtimes,
 };
+
+fn beyond_runtimes(rig: &Rig<'_>) -> Vec<String> {
+    let about = |piece: Piece<'_>| {
+        let counts = [(piece.triangles.len(), "triangles"), (piece.vertices.len(), "vertices")];
+        let (count, what) = counts.into_iter().find(|(count, _)| *count > MOST_IN_BROWSERS)?;
+        let slot = piece.slot;
+        Some(format!(
+            "the mesh of {slot:?} has {count} {what}, and Spine's runtimes for browsers draw {MOST_IN_BROWSERS} of one \
+             mesh; {HOW_TO_SIMPLIFY}"
+        ))
+    };
+    rig.pieces(&rig.names()).into_iter().filter_map(about).collect()
+}
 
 fn single_skeleton(mesh: &Mesh, source: &Source<'_>, version: Version) -> Result<Vec<u8>> {
     rig_format::with_image(mesh, source, |rig, _| skeleton(rig, version))
@@ -263,6 +282,23 @@ mod tests {
         assert_eq!(value["slots"], slots);
         let vertices = &value["skins"][0]["attachments"]["back"]["back"]["vertices"];
         assert_eq!((&vertices[0], &vertices[1]), (&json!(-5.0), &json!(27.0)));
+    }
+
+    #[test]
+    fn what_browsers_cannot_draw_is_said_of_each_mesh() {
+        let mut mesh = sample::two_islands();
+        let said = |mesh: &Mesh| {
+            let part = Part { name: "eyes", mesh, offset: [0.0; 2], opacity: 1.0, blend: Blend::Normal };
+            beyond_runtimes(&Rig { name: "face", canvas: [16, 10], parts: &[part], images: "./" })
+        };
+        mesh.triangles.splice(4..5, vec![[5, 6, 7]; MOST_IN_BROWSERS]);
+        mesh.components[1].triangle_count = MOST_IN_BROWSERS as u32;
+        assert_eq!(said(&mesh), Vec::<String>::new());
+        mesh.triangles.push([5, 6, 7]);
+        mesh.components[1].triangle_count += 1;
+        let expected =
+            "the mesh of \"eyes-2\" has 10921 triangles, and Spine's runtimes for browsers draw 10920 of one mesh; ";
+        assert_eq!(said(&mesh), [format!("{expected}{HOW_TO_SIMPLIFY}")]);
     }
 
     #[test]

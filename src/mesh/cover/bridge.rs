@@ -5,6 +5,7 @@
 
 use spade::{DelaunayTriangulation, HasPosition, Point2, Triangulation as _};
 
+use super::random::Random;
 use super::rings::Ring;
 use crate::mesh::error::{Error, Result};
 use crate::mesh::mask::BitMask;
@@ -14,6 +15,9 @@ const SPACING_PX: i32 = 8;
 
 /// Of more corners than this only every second, third, ... is looked at.
 const MOST_CORNERS: usize = 1 << 17;
+
+/// How much longer, squared, a link may be taken for than it is, where the shortest are not asked for.
+const MOST_LONGER: f64 = 3.0;
 
 /// A point of an island's outline.
 struct Shore {
@@ -29,8 +33,9 @@ impl HasPosition for Shore {
     }
 }
 
-/// Draws bridges of at least `width_px` into the mask of the islands.
-pub(super) fn draw(mask: &mut BitMask, rings: &[Ring], width_px: u32) -> Result<()> {
+/// Draws bridges of at least `width_px` into the mask of the islands: the shortest, or others that are nearly as short, a
+/// way for each number.
+pub(super) fn draw(mask: &mut BitMask, rings: &[Ring], width_px: u32, way: u64) -> Result<()> {
     let corners: usize = rings.iter().map(|ring| ring.corners.len()).sum();
     let each = corners.div_ceil(MOST_CORNERS).max(1);
     let shores: Vec<Shore> = rings.iter().flat_map(|ring| shores(ring).into_iter().step_by(each)).collect();
@@ -47,6 +52,11 @@ pub(super) fn draw(mask: &mut BitMask, rings: &[Ring], width_px: u32) -> Result<
         })
         .collect();
     links.sort_unstable();
+    if way > 0 {
+        let mut random = Random::new(way);
+        links.iter_mut().for_each(|link| link.0 = (link.0 as f64 * (1.0 + MOST_LONGER * random.share())) as i64);
+        links.sort_unstable();
+    }
     let mut groups: Vec<u32> = (0..rings.len() as u32).collect();
     for (_, [from, to], islands) in links {
         let [a, b] = islands.map(|island| root(&mut groups, island));

@@ -1,12 +1,12 @@
 //! One budget of vertices for all rings: each goes where it saves most.
 
-use super::outline::Prepared;
+use super::candidates::Coarsened;
 
 /// A ring that vertices are given to.
 pub(super) struct Claim<'a> {
-    pub(super) prepared: &'a Prepared<'a>,
-    /// Twice the area that is added where the ring gets no vertex at all: a hole is filled then. `None` for a hull,
-    /// which must have some.
+    pub(super) coarsened: &'a Coarsened,
+    /// Twice the area that is added where the ring gets no vertex at all: a hole is filled then. `None` for a hull and for
+    /// a hole with islands in it, which must have some.
     pub(super) without: Option<i64>,
 }
 
@@ -15,19 +15,19 @@ const AHEAD: usize = 6;
 
 impl Claim<'_> {
     /// Fewest vertices that it can do with.
-    fn least(&self) -> usize {
-        if self.without.is_some() { 0 } else { self.prepared.fewest().max(3) }
+    pub(super) fn least(&self) -> usize {
+        if self.without.is_some() { 0 } else { self.coarsened.fewest().max(3) }
     }
 
     fn cost(&self, vertices: usize) -> Option<i64> {
-        if vertices == 0 { self.without } else { self.prepared.coarse_cost(vertices) }
+        if vertices == 0 { self.without } else { self.coarsened.cost(vertices) }
     }
 
     /// The best step from so many vertices: what it saves for each, and how many it takes.
     fn step(&self, vertices: usize, left: usize) -> Option<(i64, usize)> {
         let now = self.cost(vertices)?;
-        let first = if vertices == 0 { self.prepared.fewest().max(3) } else { 1 };
-        let last = (first + AHEAD).min(left).min(self.prepared.corners().saturating_sub(vertices));
+        let first = if vertices == 0 { self.coarsened.fewest().max(3) } else { 1 };
+        let last = (first + AHEAD).min(left).min(self.coarsened.corners().saturating_sub(vertices));
         (first..=last)
             .filter_map(|more| Some(((now - self.cost(vertices + more)?) / more as i64, more)))
             .filter(|(saved, _)| *saved > 0)
@@ -54,7 +54,7 @@ pub(super) fn share(claims: &[Claim<'_>], budget: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..claims.len()).filter(|&i| given[i] > 0).collect();
     order.sort_by_key(|&i| std::cmp::Reverse(claims[i].cost(given[i])));
     for i in order {
-        let more = left.min(claims[i].prepared.corners().saturating_sub(given[i]));
+        let more = left.min(claims[i].coarsened.corners().saturating_sub(given[i]));
         given[i] += more;
         left -= more;
     }

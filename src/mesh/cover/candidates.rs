@@ -18,10 +18,15 @@ pub(super) struct Canvas {
 impl Canvas {
     /// The box around a ring.
     pub(super) fn around(ring: &[Place]) -> Self {
-        let fold = |pick: fn(i32, i32) -> i32, start| {
-            ring.iter().fold([start; 2], |m, p| [pick(m[0], p[0]), pick(m[1], p[1])])
-        };
-        Self { low: fold(i32::min, i32::MAX), high: fold(i32::max, i32::MIN) }
+        Self::around_all(ring.iter().copied())
+    }
+
+    /// The box around places.
+    pub(super) fn around_all(places: impl Iterator<Item = Place>) -> Self {
+        places.fold(Self { low: [i32::MAX; 2], high: [i32::MIN; 2] }, |Self { low, high }, place| Self {
+            low: [low[0].min(place[0]), low[1].min(place[1])],
+            high: [high[0].max(place[0]), high[1].max(place[1])],
+        })
     }
 
     /// Whether two have a point in common.
@@ -115,6 +120,11 @@ pub(super) struct Coarsened {
 }
 
 impl Coarsened {
+    /// The corners of the ring: more vertices are never needed.
+    pub(super) fn corners(&self) -> usize {
+        self.corners
+    }
+
     /// Fewest vertices that were reached.
     pub(super) fn fewest(&self) -> usize {
         self.courses.iter().map(|(_, course)| course.reached()).min().unwrap_or(self.corners)

@@ -4,7 +4,7 @@
 //! area of an outline is a sum over its edges: dynamic programming over "the cheapest way here in k edges" is exact
 //! for the candidates given. An edge is allowed if the whole stretch lies to its inner side.
 
-use super::candidates::Candidate;
+use super::candidates::{Candidate, Canvas};
 use super::fixed::{Place, cross, distance2, minus, turn};
 use crate::mesh::error::Result;
 use crate::mesh::observer::{Observer, Stage, check_stop};
@@ -52,7 +52,7 @@ impl Ways {
         for from in 0..ways.candidates.len() {
             check_stop(observer, Stage::Simplify)?;
             let is_allowed = |a: Candidate, b: Candidate, steps| {
-                !is_forbidden(a.place, b.place) && others.iter().all(|&place| !stretch.encloses(a, b, steps, place))
+                !is_forbidden(a.place, b.place) && !stretch.encloses_any(a, b, steps, others)
             };
             ways.reach(&stretch, from, terms, &is_allowed);
             ways.starts.push(ways.edges.len() as u32);
@@ -117,28 +117,26 @@ impl Ways {
         &self.edges[self.starts[from] as usize..self.starts[from + 1] as usize]
     }
 
-    /// The cheapest cycles through one candidate, of 3 to `most` edges.
-    pub(super) fn through(&self, first: usize, most: usize) -> Cycles<'_> {
+    /// The cheapest cycles through one candidate, of 3 to `most` edges, that cost less than `below`.
+    pub(super) fn through(&self, first: usize, most: usize, below: Option<i64>) -> Cycles<'_> {
         let all = self.candidates.len();
-        let mut layers = vec![vec![(FAR, 0)]];
-        layers[0].resize(all + 1, (FAR, 0));
+        // No edge costs less than nothing, so that what costs as much on the way becomes no such cycle.
+        let below = below.unwrap_or(FAR);
+        let mut layers = vec![vec![(below, 0); all + 1]];
         layers[0][0] = (0, 0);
         for used in 0..most {
-            let mut next = vec![(FAR, 0); all + 1];
-            for (step, &(cost, _)) in layers[used][..all].iter().enumerate().filter(|(_, (cost, _))| *cost < FAR) {
+            let mut next = vec![(below, 0); all + 1];
+            for (step, &(cost, _)) in layers[used][..all].iter().enumerate().filter(|(_, (cost, _))| *cost < below) {
                 for way in self.edges_of((first + step) % all) {
-                    let to = step + way.onwards as usize;
-                    if to > all {
-                        break;
-                    }
-                    if cost + way.cost < next[to].0 {
-                        next[to] = (cost + way.cost, step as u32);
+                    let Some(to) = next.get_mut(step + way.onwards as usize) else { break };
+                    if cost + way.cost < to.0 {
+                        *to = (cost + way.cost, step as u32);
                     }
                 }
             }
             layers.push(next);
         }
-        Cycles { ways: self, first, layers }
+        Cycles { ways: self, first, below, layers }
     }
 
     /// The index of a candidate.
@@ -155,6 +153,8 @@ impl Ways {
 pub(super) struct Cycles<'a> {
     ways: &'a Ways,
     first: usize,
+    /// What no cycle costs.
+    below: i64,
     layers: Vec<Vec<(i64, u32)>>,
 }
 
@@ -162,7 +162,7 @@ impl Cycles<'_> {
     /// Twice the area that the best cycle of so many edges adds, if there is one.
     pub(super) fn cost(&self, edges: usize) -> Option<i64> {
         let &(cost, _) = self.layers.get(edges)?.last()?;
-        (edges >= 3 && cost < FAR).then_some(cost)
+        (edges >= 3 && cost < self.below).then_some(cost)
     }
 
     /// Its vertices, as indices of candidates.
@@ -212,8 +212,20 @@ impl<'a> Stretch<'a> {
         cross(from.place, to.place) + cross(to.place, end) - stretch + cross(start, from.place)
     }
 
+    /// Whether one of some places lies between an edge and the `steps` of the ring that it replaces.
+    pub(super) fn encloses_any(&self, from: Candidate, to: Candidate, steps: usize, places: &[Place]) -> bool {
+        if places.is_empty() {
+            return false;
+        }
+        let count = self.ring.len();
+        let corners = (0..=steps).map(|step| self.ring[(from.anchor as usize + step) % count]);
+        // Most places lie outside the box around both.
+        let around = Canvas::around_all([from.place, to.place].into_iter().chain(corners));
+        places.iter().any(|&place| around.holds(place) && self.encloses(from, to, steps, place))
+    }
+
     /// Whether a place lies between an edge and the `steps` of the ring that it replaces.
-    pub(super) fn encloses(&self, from: Candidate, to: Candidate, steps: usize, place: Place) -> bool {
+    fn encloses(&self, from: Candidate, to: Candidate, steps: usize, place: Place) -> bool {
         if turn(from.place, to.place, place) < 0 {
             return false;
         }

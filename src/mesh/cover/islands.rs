@@ -4,6 +4,7 @@ use super::rings::Ring;
 use super::rings::no_more;
 use crate::mesh::error::{Error, Result};
 use crate::mesh::parameters::{Holes, Islands, MeshParameters, Symmetry};
+use crate::mesh::ragged;
 
 /// Most islands that are kept apart, and most that are bridged: each costs a search for its outline, or a place to bridge.
 const MOST_APART: usize = 2048;
@@ -25,11 +26,10 @@ pub(super) struct Kept {
 /// # Errors
 /// [`Error::ContourExtraction`] if none is large enough.
 pub(super) fn choose(rings: &[Ring], p: &MeshParameters) -> Result<Kept> {
-    let areas = areas_px2(rings);
-    let largest = rings.iter().zip(0..).filter(|(ring, _)| !ring.is_hole()).max_by_key(|(_, i)| areas[*i as usize]);
+    let largest = rings.iter().zip(0..).filter(|(ring, _)| !ring.is_hole()).max_by_key(|(ring, _)| ring.pixels);
     let least_hole_px2 = least_hole_px2(rings, p);
     let largest: Option<u32> = largest.map(|(_, i)| i);
-    let largest_px2 = largest.map_or(0, |i| areas[i as usize]);
+    let largest_px2 = largest.map_or(0, |i| rings[i as usize].pixels);
     if largest_px2 == 0 || (largest_px2 as f64) < p.min_contour_area {
         return Err(nothing(largest_px2, p));
     }
@@ -40,6 +40,8 @@ pub(super) fn choose(rings: &[Ring], p: &MeshParameters) -> Result<Kept> {
     // By the number of an outer ring: its number among the kept, or none if a hole was filled over it.
     let mut numbers: Vec<Option<u32>> = vec![None; rings.len()];
     let mut covered = vec![false; rings.len()];
+    // By the number of a hole: its number among the kept.
+    let mut open_holes: Vec<Option<u32>> = vec![None; rings.len()];
     let (mut specks, mut specks_px2, mut others, mut others_px2) = (0, 0, 0, 0);
     // Of a mirrored pair neither is the largest.
     let is_twin = |area_px2: i64| p.symmetry != Symmetry::None && area_px2 == largest_px2;
@@ -52,21 +54,26 @@ pub(super) fn choose(rings: &[Ring], p: &MeshParameters) -> Result<Kept> {
         if covered[i] {
             continue;
         }
-        if (areas[i] as f64) < p.min_contour_area {
-            (specks, specks_px2) = (specks + 1, specks_px2 + areas[i]);
-        } else if p.islands == Islands::Largest && largest != Some(i as u32) && !is_twin(areas[i]) {
-            (others, others_px2) = (others + 1, others_px2 + areas[i]);
+        if (ring.pixels as f64) < p.min_contour_area {
+            (specks, specks_px2) = (specks + 1, specks_px2 + ring.pixels);
+        } else if p.islands == Islands::Largest && largest != Some(i as u32) && !is_twin(ring.pixels) {
+            (others, others_px2) = (others + 1, others_px2 + ring.pixels);
         } else {
             islands += 1;
             match p.islands {
-                Islands::Bridge => no_more(islands, MOST_BRIDGED, "islands to bridge")?,
-                _ => no_more(islands, MOST_APART, "islands to keep apart")?,
+                Islands::Bridge => no_more(islands, MOST_BRIDGED, ragged::BRIDGED)?,
+                _ => no_more(islands, MOST_APART, ragged::KEPT_APART)?,
             }
             let number = kept.rings.len() as u32;
             numbers[i] = Some(number);
-            kept.rings.push(Ring { island: number, within: None, ..ring.clone() });
-            let open = holes[i].iter().map(|&hole| &rings[hole as usize]).filter(|hole| is_cut(hole));
-            kept.rings.extend(open.map(|hole| Ring { island: number, ..hole.clone() }));
+            // Of holes around it, the innermost that stays open.
+            let around = |&hole: &u32| rings[rings[hole as usize].island as usize].within;
+            let within = std::iter::successors(ring.within, around).find_map(|hole| open_holes[hole as usize]);
+            kept.rings.push(Ring { island: number, within, ..ring.clone() });
+            for &hole in holes[i].iter().filter(|&&hole| is_cut(&rings[hole as usize])) {
+                open_holes[hole as usize] = Some(kept.rings.len() as u32);
+                kept.rings.push(Ring { island: number, ..rings[hole as usize].clone() });
+            }
         }
     }
     if specks > 0 {
@@ -101,18 +108,11 @@ fn holes_of_islands(rings: &[Ring]) -> Vec<Vec<u32>> {
     holes
 }
 
-/// By the number of an outer ring, the pixels of its island.
-fn areas_px2(rings: &[Ring]) -> Vec<i64> {
-    let mut areas = vec![0; rings.len()];
-    rings.iter().for_each(|ring| areas[ring.island as usize] += ring.area_px2);
-    areas
-}
-
 fn nothing(largest_px2: i64, p: &MeshParameters) -> Error {
     let reason = if largest_px2 == 0 {
-        "no pixel is inside".to_owned()
+        "no pixel is inside; lower alpha_threshold".to_owned()
     } else {
-        format!("the largest island has {largest_px2}")
+        format!("the largest island has {largest_px2}; lower min_contour_area or alpha_threshold")
     };
     Error::ContourExtraction { reason, largest_area: largest_px2 as f64, min_contour_area: p.min_contour_area }
 }

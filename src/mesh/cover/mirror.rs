@@ -54,14 +54,14 @@ impl Axis {
         mask.without(&mirrored).count() as f64 <= MOST_UNPAIRED * mask.count() as f64
     }
 
-    /// The pixels to the left, with those on the axis.
+    /// The pixels to the left whose mirror images lie in the mask, with those on the axis.
     pub(super) fn left_half(self, mask: &BitMask) -> BitMask {
         let mut half = BitMask::empty(mask.width(), mask.height());
-        let end_of_half = self.twice.div_ceil(2);
+        let (start_of_half, end_of_half) = (self.twice.saturating_sub(mask.width()), self.twice.div_ceil(2));
         for y in 0..mask.height() {
             mask.runs(y, |start, end| {
-                if start < end_of_half {
-                    half.set_run(y, start, end.min(end_of_half));
+                if start < end_of_half && end > start_of_half {
+                    half.set_run(y, start.max(start_of_half), end.min(end_of_half));
                 }
             });
         }
@@ -83,20 +83,30 @@ impl Axis {
             half.set_run(y, end, end_of_half);
         }
     }
+
+    /// Joins an island of a half to the axis, from where it is nearest, by a level bridge of a width.
+    pub(super) fn bridge(self, half: &mut BitMask, ring: &[[i32; 2]], width_px: usize) {
+        let Some([x, y]) = ring.iter().copied().max() else { return };
+        let (start, middle) = (x.max(1) as usize - 1, y.max(0) as usize);
+        let first = middle.saturating_sub(width_px.div_ceil(2)).min(half.height().saturating_sub(width_px));
+        for row in first..(first + width_px).min(half.height()) {
+            half.set_run(row, start, self.twice.div_ceil(2).min(half.width()));
+        }
+    }
 }
 
-/// A half mesh and its mirror image, joined along the axis: one part if it reaches the axis, else two. Each with where the
-/// loops of its boundary begin, the hull's first.
+/// A half mesh whose columns count from the axis and its mirror image, joined along the axis: one part if it reaches the
+/// axis, else two. Each with where the loops of its boundary begin, the hull's first.
 pub(in crate::mesh) fn double(half: &Triangulation, axis_px: f64) -> Vec<(Triangulation, Vec<u32>)> {
     let count = half.vertices.len() as u32;
-    let mut vertices = half.vertices.clone();
+    let mut vertices: Vec<Point> = half.vertices.iter().map(|&[x, y]| [axis_px + x, y]).collect();
     let mut partners = Vec::with_capacity(vertices.len());
     for (&[x, y], vertex) in half.vertices.iter().zip(0..count) {
-        if x == axis_px {
+        if x == 0.0 {
             partners.push(vertex);
         } else {
             partners.push(vertices.len() as u32);
-            vertices.push([2.0 * axis_px - x, y]);
+            vertices.push([axis_px - x, y]);
         }
     }
     let mirrored = half.triangles.iter().map(|&[a, b, c]| [a, c, b].map(|v| partners[v as usize]));

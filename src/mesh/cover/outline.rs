@@ -24,7 +24,7 @@ const MOST_SEARCHES: usize = 24;
 const PASSES: usize = 3;
 
 /// Most vertices that are sought; beyond it coarsening alone is near to lossless.
-const MOST_SOUGHT: usize = 192;
+pub(super) const MOST_SOUGHT: usize = 192;
 
 /// Coarsened outlines tried where none that was sought will do.
 const MOST_FALLBACKS: usize = 16;
@@ -61,19 +61,14 @@ impl<'a> Prepared<'a> {
         Self { task, candidates, coarsened }
     }
 
-    /// Twice the area that coarsening adds for at most so many vertices; `None` if it does not come so far.
-    pub(super) fn coarse_cost(&self, vertices: usize) -> Option<i64> {
-        self.coarsened.cost(vertices)
+    /// What coarsening can do.
+    pub(super) fn coarsened(&self) -> &Coarsened {
+        &self.coarsened
     }
 
-    /// Fewest vertices that coarsening reaches.
-    pub(super) fn fewest(&self) -> usize {
-        self.coarsened.fewest()
-    }
-
-    /// The corners of the ring: more vertices are never needed.
-    pub(super) fn corners(&self) -> usize {
-        self.task.ring.len()
+    /// The same, where nothing is to be outlined yet: the rest takes much more memory.
+    pub(super) fn into_coarsened(self) -> Coarsened {
+        self.coarsened
     }
 
     /// The best outline of at most so many vertices. Where there is none, one of the fewest that there is.
@@ -117,7 +112,12 @@ impl<'a> Prepared<'a> {
             && edges.all(|(&u, &v)| !self.task.own.is_cut_by(u, v) && !self.task.others.is_touched_by(u, v))
             && simple::crossings(outline).is_empty()
             && self.pinches(outline).is_empty()
-            && self.task.others.places().iter().all(|&other| is_hole || !simple::holds(outline, other))
+            && self
+                .task
+                .others
+                .places()
+                .iter()
+                .all(|&other| simple::holds(outline, other) == simple::holds(ring, other))
     }
 
     /// Vertices at which an outline would touch its mirror image, or come too close to it.
@@ -246,17 +246,15 @@ impl Search<'_> {
 /// then through what that gave.
 fn shortest(ways: &Ways, starts: &[Candidate], most: usize, observer: &dyn Observer) -> Result<Option<Vec<usize>>> {
     let mut best: Option<(i64, Vec<usize>)> = None;
+    let mut known = HashSet::new();
     for start in starts {
         let mut through = ways.find(start);
         for _ in 0..PASSES {
             check_stop(observer, Stage::Simplify)?;
-            let Some(first) = through else { break };
-            let cycles = ways.through(first, most);
+            let Some(first) = through.filter(|&first| known.insert(first)) else { break };
+            let cycles = ways.through(first, most, best.as_ref().map(|(cost, _)| *cost));
             let found = (3..=most).filter_map(|edges| Some((cycles.cost(edges)?, edges))).min();
-            let Some((cost, edges)) = found.filter(|(cost, _)| best.as_ref().is_none_or(|(known, _)| cost < known))
-            else {
-                break;
-            };
+            let Some((cost, edges)) = found else { break };
             let vertices = cycles.vertices(edges);
             through = Some(vertices[vertices.len() / 2]);
             best = Some((cost, vertices));

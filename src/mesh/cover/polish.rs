@@ -80,7 +80,7 @@ fn sweep(polish: &Polish<'_>, stretch: &Stretch<'_>, outline: &[Candidate], dist
                     && total < cheapest.0
                     && stretch.clears(from, to)
                     && !(polish.is_forbidden)(from.place, to.place)
-                    && polish.others.iter().all(|&place| !stretch.encloses(from, to, steps, place))
+                    && !stretch.encloses_any(from, to, steps, polish.others)
                 {
                     cheapest = (total, index);
                 }

@@ -26,6 +26,8 @@ pub(super) struct Ring {
     pub(super) corners: Vec<[i32; 2]>,
     /// px2; negative for a hole.
     pub(super) area_px2: i64,
+    /// Pixels of its island that count; 0 for a hole.
+    pub(super) pixels: i64,
     /// The number of its island's outer ring, its own if it is one.
     pub(super) island: u32,
     /// The hole's ring in which an island lies.
@@ -71,11 +73,12 @@ impl Runs {
 
 /// Refuses what no art has.
 pub(super) fn no_more(found: usize, limit: usize, what: &'static str) -> Result<()> {
-    if found > limit { Err(Error::TooRagged { what, limit }) } else { Ok(()) }
+    if found > limit { Err(Error::TooRagged { what, limit, advice: String::new() }) } else { Ok(()) }
 }
 
-/// Every ring of a mask, in raster order of their first run.
-pub(super) fn trace(mask: &BitMask, observer: &dyn Observer) -> Result<Vec<Ring>> {
+/// Every ring of a mask, in raster order of their first run. `counted` has those of its pixels that count as an island's: a
+/// mask may have grown, or had pinches.
+pub(super) fn trace(mask: &BitMask, counted: &BitMask, observer: &dyn Observer) -> Result<Vec<Ring>> {
     let mut runs = Runs::of(mask)?;
     let mut rings: Vec<Ring> = Vec::new();
     let mut corner_count = 0;
@@ -94,10 +97,11 @@ pub(super) fn trace(mask: &BitMask, observer: &dyn Observer) -> Result<Vec<Ring>
             let area_px2 = area_px2(&corners);
             // The run to the left of a hole's right side is of the hole's own island.
             let island = if area_px2 > 0 { number } else { rings[runs.rings[run - 1][0] as usize].island };
-            rings.push(Ring { corners, area_px2, island, within: None, top: y });
+            rings.push(Ring { corners, area_px2, pixels: 0, island, within: None, top: y });
         }
     }
     nest(&mut rings, &runs);
+    count(&mut rings, &runs, counted);
     Ok(rings)
 }
 
@@ -165,6 +169,17 @@ fn nest(rings: &mut [Ring], runs: &Runs) {
             let left = runs.rings[run - 1][1];
             let beside = &rings[left as usize];
             rings[number].within = if beside.is_hole() { Some(left) } else { beside.within };
+        }
+    }
+}
+
+/// Counts the pixels of each island.
+fn count(rings: &mut [Ring], runs: &Runs, counted: &BitMask) {
+    for y in 0..runs.rows.len() - 1 {
+        for run in runs.rows[y]..runs.rows[y + 1] {
+            let [start, end] = runs.columns[run].map(|column| column as usize);
+            let island = rings[runs.rings[run][0] as usize].island as usize;
+            rings[island].pixels += i64::from(counted.count_run(y, start, end));
         }
     }
 }

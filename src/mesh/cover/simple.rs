@@ -24,8 +24,23 @@ pub(super) fn crossings(ring: &[Place]) -> Vec<(usize, usize)> {
     found
 }
 
+/// Whether an edge, by its first vertex, has a point in common with another beside the end that neighbours share.
+pub(super) fn meets_another(ring: &[Place], i: usize) -> bool {
+    let count = ring.len();
+    let edge = |i: usize| [ring[i % count], ring[(i + 1) % count]];
+    (0..count).filter(|&j| j != i).any(|j| {
+        if j == (i + 1) % count {
+            folds_back(edge(i), edge(j))
+        } else if i == (j + 1) % count {
+            folds_back(edge(j), edge(i))
+        } else {
+            touch(edge(i), edge(j))
+        }
+    })
+}
+
 /// Whether an edge runs back over the one before it.
-fn folds_back([a, b]: [Place; 2], [_, c]: [Place; 2]) -> bool {
+pub(super) fn folds_back([a, b]: [Place; 2], [_, c]: [Place; 2]) -> bool {
     turn(a, b, c) == 0 && dot(minus(b, a), minus(c, b)) <= 0
 }
 
@@ -35,16 +50,25 @@ fn dot(a: Place, b: Place) -> i64 {
 }
 
 /// Whether two segments have a point in common.
+#[inline]
 pub(super) fn touch([a, b]: [Place; 2], [c, d]: [Place; 2]) -> bool {
+    // On one line the boxes decide.
+    !boxes_are_apart([a, b], [c, d]) && meets_line([a, b], [c, d]) && meets_line([c, d], [a, b])
+}
+
+/// Whether the boxes around two segments have no point in common.
+#[inline]
+pub(super) fn boxes_are_apart([a, b]: [Place; 2], [c, d]: [Place; 2]) -> bool {
     let apart =
-        |axis: usize| a[axis].max(b[axis]) < c[axis].min(d[axis]) || a[axis].min(b[axis]) > c[axis].max(d[axis]);
-    if apart(0) || apart(1) {
-        return false;
-    }
-    let sides = |p: Place, q: Place, r: Place, s: Place| (turn(p, q, r).signum(), turn(p, q, s).signum());
-    let ((c_side, d_side), (a_side, b_side)) = (sides(a, b, c, d), sides(c, d, a, b));
-    // On one line the boxes decide, which overlap.
-    c_side * d_side <= 0 && a_side * b_side <= 0
+        |axis: usize| (a[axis].max(b[axis]) < c[axis].min(d[axis])) | (a[axis].min(b[axis]) > c[axis].max(d[axis]));
+    // Without a branch, as most pairs are apart in either.
+    apart(0) | apart(1)
+}
+
+/// Whether the segment from `c` to `d` has a point in common with the line through `a` and `b`.
+fn meets_line([a, b]: [Place; 2], [c, d]: [Place; 2]) -> bool {
+    let (of_c, of_d) = (turn(a, b, c), turn(a, b, d));
+    !((of_c > 0 && of_d > 0) || (of_c < 0 && of_d < 0))
 }
 
 /// Whether a place lies within a closed outline or on it.

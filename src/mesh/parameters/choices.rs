@@ -120,7 +120,7 @@ impl Symmetry {
 
 /// Values for an intent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Preset {
     /// The defaults.
@@ -128,8 +128,12 @@ pub enum Preset {
     None,
     /// Fewest vertices for a plain sprite.
     Sprite,
-    /// A rim and an even inside, for weights and bending.
+    /// Least empty area: islands apart, holes open.
+    Tight,
+    /// An even inside, for weights and bending.
     Deform,
+    /// A finer one, for what is bent much.
+    DeformLarge,
 }
 
 impl Preset {
@@ -137,7 +141,9 @@ impl Preset {
     pub(super) fn at(place: f64) -> Self {
         match place as usize {
             1 => Self::Sprite,
-            2 => Self::Deform,
+            2 => Self::Tight,
+            3 => Self::Deform,
+            4 => Self::DeformLarge,
             _ => Self::None,
         }
     }

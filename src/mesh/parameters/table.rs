@@ -265,12 +265,12 @@ pub(super) const SYMMETRY: Parameter = Parameter {
 
 pub(super) const PRESET: Parameter = Parameter {
     name: "preset",
-    kind: Kind::Choice(&["none", "sprite", "deform"]),
+    kind: Kind::Choice(&["none", "sprite", "tight", "deform", "deform-large"]),
     min: 0.0,
-    max: 2.0,
+    max: 4.0,
     default: 0.0,
     unit: "",
-    effect: "values for an intent, which others override: sprite few vertices, deform an even inside",
+    effect: "values for an intent, which others override: few vertices, little area, or an even inside",
 };
 
 /// Every parameter: the specification's nine in its order, then those of `outline = cover`.
