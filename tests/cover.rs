@@ -169,14 +169,15 @@ fn a_budget_holds_where_edges_cannot_be_so_long() {
 }
 
 /// Triangles as sorted positions, whatever their order and orientation.
-fn triangles(mesh: &Mesh, place: impl Fn([f64; 2]) -> [f64; 2]) -> Vec<Vec<[i64; 2]>> {
-    let rounded = |v: u32| place(mesh.vertices[v as usize]).map(|c| (c * 4096.0).round() as i64);
+fn triangles(mesh: &Mesh, place: impl Fn([f64; 2]) -> [f64; 2]) -> Vec<Vec<[u64; 2]>> {
+    // Without the sign of a zero.
+    let bits = |v: u32| place(mesh.vertices[v as usize]).map(|c| (c + 0.0).to_bits());
     let sorted = |corners: &[u32; 3]| {
-        let mut places = corners.map(rounded).to_vec();
+        let mut places = corners.map(bits).to_vec();
         places.sort_unstable();
         places
     };
-    let mut all: Vec<Vec<[i64; 2]>> = mesh.triangles.iter().map(sorted).collect();
+    let mut all: Vec<Vec<[u64; 2]>> = mesh.triangles.iter().map(sorted).collect();
     all.sort_unstable();
     all
 }

@@ -10,6 +10,10 @@ use crate::mesh::triangulation::{BOUNDARY, Triangulation};
 /// Largest share of a shape's pixels that may lack a partner where symmetry is looked for.
 const MOST_UNPAIRED: f64 = 0.01;
 
+/// Parts of a px that columns of a mirrored mesh are whole numbers of. So fine that no measure notices, and coarse enough
+/// that an f64 holds a column of a canvas of 65,536 px: added to the axis and subtracted from it, none is rounded.
+const PARTS: f64 = (1_u64 << 36) as f64;
+
 /// An upright line, by twice its column: a shape may be symmetric about the middle of a pixel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Axis {
@@ -96,12 +100,14 @@ impl Axis {
 }
 
 /// A half mesh whose columns count from the axis and its mirror image, joined along the axis: one part if it reaches the
-/// axis, else two. Each with where the loops of its boundary begin, the hull's first.
+/// axis, else two. Each with where the loops of its boundary begin, the hull's first. To the last bit, both sides are
+/// mirror images of each other.
 pub(in crate::mesh) fn double(half: &Triangulation, axis_px: f64) -> Vec<(Triangulation, Vec<u32>)> {
     let count = half.vertices.len() as u32;
-    let mut vertices: Vec<Point> = half.vertices.iter().map(|&[x, y]| [axis_px + x, y]).collect();
+    let own: Vec<Point> = half.vertices.iter().map(|&[x, y]| [(x * PARTS).round() / PARTS, y]).collect();
+    let mut vertices: Vec<Point> = own.iter().map(|&[x, y]| [axis_px + x, y]).collect();
     let mut partners = Vec::with_capacity(vertices.len());
-    for (&[x, y], vertex) in half.vertices.iter().zip(0..count) {
+    for (&[x, y], vertex) in own.iter().zip(0..count) {
         if x == 0.0 {
             partners.push(vertex);
         } else {
