@@ -295,6 +295,47 @@ fn mirrored_sprites_give_mirrored_meshes_with_vertices_inside() {
     }
 }
 
+/// Two discs that touch the canvas: there is no room for corners that coarsening finds beyond it.
+#[test]
+fn a_budget_holds_at_the_canvas() {
+    let is_in =
+        |x: i32, y: i32| [31, 99].iter().any(|middle| (2 * (x - middle) - 1).pow(2) + (2 * y - 63).pow(2) < 64 * 64);
+    let values = (0..64).flat_map(|y| (0..132).map(move |x| 255 * u8::from(is_in(x, y)))).collect();
+    let alpha = AlphaPlane::new(132, 64, values).unwrap();
+    for budget in [8, 12, 16, 24] {
+        let given = json!({ "outline": "cover", "islands": "all", "max_vertices": budget });
+        let mesh = made(&alpha, &given).unwrap();
+        assert!(mesh.components.len() == 2 && mesh.vertices.len() <= budget, "{} with {given}", mesh.vertices.len());
+    }
+}
+
+/// As narrow as its number allows it would have more points than memory holds.
+#[test]
+fn a_ring_that_is_too_narrow_is_refused() {
+    let alpha = AlphaPlane::new(64, 64, vec![255; 64 * 64]).unwrap();
+    for rim in [1e-300, 1e-9, 0.001] {
+        let error = build(&alpha, &json!({ "outline": "cover", "rim": rim })).unwrap_err();
+        assert_eq!(error.code(), "MESH_TOO_LARGE");
+        assert!(error.to_string().ends_with("triangles, the limit is 500000; raise rim, or set it to 0"), "{error}");
+    }
+    // Not of every one that is narrow.
+    let mesh = build(&alpha, &json!({ "outline": "cover", "rim": 0.05 })).unwrap();
+    assert!((10_000..40_000).contains(&mesh.triangles.len()), "{}", mesh.triangles.len());
+}
+
+/// One outline comes in the way of the next, which then takes more vertices: with fewer for the first, all have room.
+#[test]
+fn a_budget_holds_where_outlines_are_in_each_others_way() {
+    let alpha = alpha_of(&Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/corpus/islands-sweat-128.png"));
+    for effort in ["fast", "best"] {
+        for budget in [12, 16, 24] {
+            let given = json!({ "outline": "cover", "islands": "all", "max_vertices": budget, "effort": effort });
+            let mesh = made(&alpha, &given).unwrap();
+            assert!(mesh.vertices.len() <= budget, "{} with {given}", mesh.vertices.len());
+        }
+    }
+}
+
 /// Both sides of a bar of two pixels ask for a ring's points in its middle.
 #[test]
 fn a_ring_in_a_narrow_bar_is_one_row() {

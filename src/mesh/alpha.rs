@@ -72,6 +72,11 @@ impl AlphaPlane {
         Some(values)
     }
 
+    /// Whether all pixels are fully opaque, with an alpha channel or without.
+    pub(crate) fn is_opaque(&self) -> bool {
+        self.rows().is_none_or(|rows| rows.blocks.iter().all(|&block| block == u32::from(u8::MAX)))
+    }
+
     /// The rows; `None` for an opaque image.
     pub(crate) fn rows(&self) -> Option<&AlphaRows> {
         self.rows.as_ref()

@@ -120,9 +120,10 @@ impl Found {
         Ok(Self { joined: islands.saturating_sub(shape.islands()), shape, outlines })
     }
 
-    /// What is better comes first: fewer islands joined, then the smaller area.
-    fn rank(&self) -> (usize, usize, i64) {
-        (self.outlines.stuck.len(), self.joined, self.outlines.twice_area())
+    /// What is better comes first: fewer vertices over the budget, fewer islands joined, then the smaller area.
+    fn rank(&self, p: &MeshParameters) -> (usize, usize, usize, i64) {
+        let over = self.outlines.over(&self.shape, p);
+        (over, self.outlines.stuck.len(), self.joined, self.outlines.twice_area())
     }
 }
 

@@ -5,6 +5,7 @@ use super::geometry::{Point, orient};
 use super::observer::Observer;
 use super::parameters::{MeshParameters, OutlineMode};
 use super::refine::{self, Goal, MIN_ANGLE_DEGREES, estimate_triangles, refine};
+use super::rim;
 use super::rings::Rings;
 use super::triangulation::Triangulation;
 use super::{Mesh, MeshLimits};
@@ -12,7 +13,7 @@ use super::{Mesh, MeshLimits};
 /// Refuses what would make more triangles than allowed, of all polygons together: their boundary's rings, `times` over.
 ///
 /// # Errors
-/// [`Error::MeshTooLarge`], [`Error::AreaTooSmall`].
+/// [`Error::MeshTooLarge`], [`Error::AreaTooSmall`], [`Error::RimTooNarrow`].
 pub(super) fn allow(
     rings: &[&[Point]],
     times: u64,
@@ -21,7 +22,11 @@ pub(super) fn allow(
     limits: &MeshLimits,
 ) -> Result<()> {
     let (density, limit) = (p.internal_vertex_density, limits.max_triangles);
-    let estimate = |density: u32| times * estimate_triangles(rings, max_area_px2(density, size, p));
+    let rim = times.saturating_mul(rim::estimate_triangles(rings, rim_px(p)));
+    if rim > limit {
+        return Err(Error::RimTooNarrow { estimate: rim, limit, rim: p.rim });
+    }
+    let estimate = |density: u32| rim + times * estimate_triangles(rings, max_area_px2(density, size, p));
     if estimate(density) <= limit {
         return Ok(());
     }
@@ -51,7 +56,7 @@ pub(super) fn apply(
 ) -> Result<()> {
     let covers = p.outline == OutlineMode::Cover;
     let by_angle = covers && p.min_angle > 0.0;
-    let rim_px = if covers { p.rim } else { 0.0 };
+    let rim_px = rim_px(p);
     let max_area_px2 = max_area_px2(p.internal_vertex_density, size, p);
     if !max_area_px2.is_finite() && !by_angle && rim_px == 0.0 {
         return Ok(());
@@ -66,6 +71,11 @@ pub(super) fn apply(
         even: covers && rim_px == 0.0,
     };
     refine(mesh, rings, goal, observer)
+}
+
+/// The distance of a ring from the outline, px; 0 without one.
+fn rim_px(p: &MeshParameters) -> f64 {
+    if p.outline == OutlineMode::Cover { p.rim } else { 0.0 }
 }
 
 /// How much larger than asked for rounding may make a triangle, as a share.

@@ -81,6 +81,16 @@ pub enum Error {
         /// The parameter as it was given, px2.
         max_triangle_area: f64,
     },
+    /// A ring at `rim` would make more triangles than allowed; estimated before it starts.
+    #[error("rim {rim} would make about {estimate} triangles, the limit is {limit}; raise rim, or set it to 0")]
+    RimTooNarrow {
+        /// Triangles expected.
+        estimate: u64,
+        /// Triangles allowed.
+        limit: u64,
+        /// The parameter as it was given, px.
+        rim: f64,
+    },
     /// With `outline = cover`, more to outline than any art has: noise, or a sheet of thousands of specks.
     #[error("there are more than {limit} {what}, too many for outline cover; {advice}")]
     TooRagged {
@@ -126,7 +136,10 @@ impl Error {
             Self::ImageFormat { .. } => "IMAGE_FORMAT_UNSUPPORTED",
             Self::ContourExtraction { .. } => "CONTOUR_EXTRACTION_FAILED",
             Self::Triangulation { .. } => "TRIANGULATION_FAILED",
-            Self::MeshTooLarge { .. } | Self::AreaTooSmall { .. } | Self::TooRagged { .. } => "MESH_TOO_LARGE",
+            Self::MeshTooLarge { .. }
+            | Self::AreaTooSmall { .. }
+            | Self::RimTooNarrow { .. }
+            | Self::TooRagged { .. } => "MESH_TOO_LARGE",
             Self::Parameters(_) => "VALIDATION_FAILED",
             Self::Stopped { .. } => "CANCELLED",
             Self::Internal(_) => "INTERNAL",
@@ -151,6 +164,9 @@ impl Error {
             Self::TooRagged { what, limit, .. } => json!({ "what": what, "limit": limit }),
             Self::AreaTooSmall { estimate, limit, max_triangle_area } => json!({
                 "estimated_triangles": estimate, "limit": limit, "max_triangle_area": max_triangle_area,
+            }),
+            Self::RimTooNarrow { estimate, limit, rim } => json!({
+                "estimated_triangles": estimate, "limit": limit, "rim": rim,
             }),
             Self::Parameters(violations) => {
                 let fields: Vec<Value> = violations

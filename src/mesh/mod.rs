@@ -109,7 +109,7 @@ pub struct Outline {
 }
 
 /// Said of every image that is a rectangle.
-const OPAQUE: &str = "the image has no transparency, so the mesh is its rectangle";
+const OPAQUE: &str = "the image has no transparency, so that its whole rectangle counts as the shape";
 
 /// Limits on what is made; those on what is read are [`crate::decode::Limits`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,7 +131,7 @@ impl Default for MeshLimits {
 ///
 /// # Errors
 /// [`Error::Parameters`] if one is out of range, [`Error::ContourExtraction`] if nothing large enough is inside,
-/// [`Error::MeshTooLarge`] or [`Error::AreaTooSmall`] if refinement would exceed the limit, [`Error::Triangulation`] if
+/// [`Error::MeshTooLarge`], [`Error::AreaTooSmall`] or [`Error::RimTooNarrow`] if refinement would exceed the limit, [`Error::Triangulation`] if
 /// the outline has no area, [`Error::Stopped`] if the observer asks for it.
 pub fn build(
     alpha: &AlphaPlane,
@@ -165,7 +165,7 @@ fn trace(alpha: &AlphaPlane, p: &MeshParameters, limits: &MeshLimits, observer: 
     let size = [alpha.width(), alpha.height()];
     let outline = Outline { contour_points: contour.len(), epsilon_px, points, shape: Vec::new() };
     let mut shape = polygon::triangulate(&contour, outline, size, observer)?;
-    if alpha.rows().is_none() {
+    if alpha.is_opaque() {
         shape.warnings.push(OPAQUE.to_owned());
     }
     let rings = Rings(vec![shape.triangulation.vertices.len()]);
@@ -208,7 +208,7 @@ fn cover(alpha: &AlphaPlane, p: &MeshParameters, limits: &MeshLimits, observer: 
             parts.push(Part::new(triangulation, &lengths.starts(), true));
         }
     }
-    if alpha.rows().is_none() {
+    if alpha.is_opaque() {
         covered.warnings.push(OPAQUE.to_owned());
     }
     let outline =

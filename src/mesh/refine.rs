@@ -92,7 +92,7 @@ pub(super) fn refine(mesh: &mut Triangulation, rings: &Rings, goal: Goal, observ
     let spacing = spacing_px(goal.max_area_px2);
     let mut refinement = Refinement::new(mesh, rings, goal, spacing, observer);
     if goal.rim_px > 0.0 {
-        refinement.fill(&rim::points(&outlines, goal.rim_px, goal.is_half), goal.rim_px)?;
+        refinement.fill(&rim::points(&outlines, goal.rim_px, goal.is_half, observer)?, goal.rim_px)?;
     }
     if spacing.is_finite() {
         refinement.split_boundary(spacing)?;

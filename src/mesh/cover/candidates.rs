@@ -7,6 +7,7 @@
 use super::coarsen::{Course, coarsen};
 use super::fixed::{Place, STEPS, distance2, minus, turn, twice_area};
 use super::material::Material;
+use super::simple::holds;
 
 /// The rectangle that vertices must not leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +70,8 @@ pub(super) struct Candidate {
 }
 
 /// The corners of a ring and what coarsening finds, in order around the ring; and what coarsening came to. Nothing that it
-/// takes in touches `others`. Where there are none, an outer ring's convex hull and the box around it are coarsened too.
+/// takes in touches `others`. Where these are not in the way, an outer ring's convex hull and the box around it are
+/// coarsened too.
 pub(super) fn collect(ring: &[Place], canvas: Canvas, others: &Material) -> (Vec<Candidate>, Coarsened) {
     let corners: Vec<Candidate> = ring.iter().zip(0..).map(|(&place, anchor)| Candidate { place, anchor }).collect();
     let mut found = corners.clone();
@@ -77,9 +79,12 @@ pub(super) fn collect(ring: &[Place], canvas: Canvas, others: &Material) -> (Vec
     let near = |place: Place| Candidate { place, anchor: nearest(ring, place, 0, last) };
     found.extend(canvas.corners().map(near));
     let mut courses = vec![(0, coarsen(ring, corners.clone(), canvas, others, &mut found))];
-    if others.is_empty() && twice_area(ring) > 0 {
+    if twice_area(ring) > 0 {
         for shape in [hull(&corners), Canvas::around(ring).corners().map(near).to_vec()] {
             let places: Vec<Place> = shape.iter().map(|c| c.place).collect();
+            if !is_clear_of(&places, others) {
+                continue;
+            }
             found.extend(&shape);
             let added = twice_area(&places) - twice_area(ring);
             courses.push((added, coarsen(ring, shape, canvas, others, &mut found)));
@@ -87,6 +92,14 @@ pub(super) fn collect(ring: &[Place], canvas: Canvas, others: &Material) -> (Vec
     }
     sort(ring, &mut found);
     (found, Coarsened { corners: ring.len(), courses })
+}
+
+/// Whether an outline neither touches others nor goes around one.
+fn is_clear_of(outline: &[Place], others: &Material) -> bool {
+    let mut edges = outline.iter().zip(outline.iter().cycle().skip(1));
+    others.is_empty()
+        || edges.all(|(&u, &v)| !others.is_touched_by(u, v))
+            && !others.places().iter().any(|&other| holds(outline, other))
 }
 
 /// The corners on the convex hull, by Andrew's monotone chain (1979), in the order of an outer ring.

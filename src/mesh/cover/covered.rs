@@ -2,7 +2,7 @@
 
 use super::fixed::{Place, STEPS, in_px};
 use super::mirror::Axis;
-use super::{Found, Simplified};
+use super::{Found, Shape, Simplified};
 use crate::mesh::geometry::{Point, distance2};
 use crate::mesh::parameters::{Holes, Islands, MeshParameters, can_rise};
 use crate::mesh::ragged::one_of;
@@ -63,6 +63,11 @@ impl Simplified {
         let on_axis = |place: &Place| axis.is_none_or(|axis| place[0] == axis.place());
         self.outlines.iter().flatten().map(|place| if on_axis(place) { 1 } else { 2 }).sum()
     }
+
+    /// Vertices beyond the budget.
+    pub(super) fn over(&self, shape: &Shape, p: &MeshParameters) -> usize {
+        if p.max_vertices == 0 { 0 } else { self.vertices(shape.axis).saturating_sub(p.max_vertices as usize) }
+    }
 }
 
 impl Covered {
@@ -103,7 +108,8 @@ impl Covered {
             };
             let shorter = (p.min_edge_length > 0.0).then_some("lower min_edge_length");
             let ways: Vec<&str> = std::iter::once(more).chain(shorter).collect();
-            self.warnings.push(format!("{filled} holes were filled, as {reason}; {} to cut them", one_of(&ways)));
+            let (what, them) = if filled == 1 { ("hole was", "it") } else { ("holes were", "them") };
+            self.warnings.push(format!("{filled} {what} filled, as {reason}; {} to cut {them}", one_of(&ways)));
         }
     }
 

@@ -84,8 +84,10 @@ pub(super) fn choose(rings: &[Ring], p: &MeshParameters) -> Result<Kept> {
     }
     if others > 0 {
         kept.warnings.push(format!(
-            "only the largest island was kept, {others} others of {others_px2} px2 were left out; \
-             set islands to all or bridge to keep them"
+            "only the largest island was kept, {others} {} of {others_px2} px2 {} left out; set islands to all or bridge to \
+             keep all",
+            if others == 1 { "other" } else { "others" },
+            if others == 1 { "was" } else { "were" },
         ));
     }
     Ok(kept)

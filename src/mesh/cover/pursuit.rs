@@ -18,6 +18,12 @@ pub(super) const LITTLE: u64 = 1_000_000;
 const MORE: u64 = 6_000_000;
 const MUCH: u64 = 16_000_000;
 
+/// How often outlines over the budget are sought with fewer vertices, of how many rings, and the fewest that a mesh can
+/// have.
+const MOST_SOUGHT_WITH_FEWER: usize = 4;
+const MOST_RINGS_SOUGHT_WITH_FEWER: usize = 64;
+const FEWEST: u32 = 3;
+
 /// The narrowest that a bridge becomes, in steps of the grid: an eighth of a pixel.
 const NARROWEST: i32 = STEPS / 8;
 
@@ -47,20 +53,41 @@ pub(super) fn best(
         let other = Found::new(shape(way)?, Simplified::filled, Effort::Fast, p, observer)?;
         found.push(other.exchanged(LITTLE, p, observer)?);
     }
-    found.sort_by_key(Found::rank);
+    found.sort_by_key(|found| found.rank(p));
     let longer = Found::new(found[0].shape.clone(), Simplified::found, Effort::Best, p, observer)?;
     found.push(Found { joined: found[0].joined + longer.joined, ..longer }.exchanged(LITTLE, p, observer)?);
-    found.sort_by_key(Found::rank);
+    found.sort_by_key(|found| found.rank(p));
     found.truncate(MOST_PURSUED);
     let further = found.into_iter().map(|found| found.exchanged(MORE, p, observer)).collect::<Result<Vec<_>>>()?;
-    let best = further.into_iter().min_by_key(Found::rank).ok_or_else(|| Error::Internal("no outlines".into()))?;
+    let best =
+        further.into_iter().min_by_key(|found| found.rank(p)).ok_or_else(|| Error::Internal("no outlines".into()))?;
     best.exchanged(MUCH, p, observer)
 }
 
 impl Simplified {
+    /// Outlines sought ring by ring. Where they take more vertices than they may, as one came in the way of the next, they
+    /// are sought with fewer.
+    pub(super) fn found(shape: &Shape, effort: Effort, p: &MeshParameters, observer: &dyn Observer) -> Result<Self> {
+        let mut best = Self::open_or_filled(shape, effort, p, observer)?;
+        let mut fewer = p.clone();
+        let mut over = best.over(shape, p);
+        for _ in 0..MOST_SOUGHT_WITH_FEWER {
+            if over == 0 || fewer.max_vertices <= FEWEST || shape.rings.len() > MOST_RINGS_SOUGHT_WITH_FEWER {
+                break;
+            }
+            fewer.max_vertices = fewer.max_vertices.saturating_sub(over as u32).max(FEWEST);
+            let found = Self::open_or_filled(shape, effort, &fewer, observer)?;
+            over = found.over(shape, p);
+            if found.rank(shape, p) < best.rank(shape, p) {
+                best = found;
+            }
+        }
+        Ok(best)
+    }
+
     /// Outlines sought ring by ring, without any hole where that is better: each hole saves something, but the hull may do
     /// more with the vertices of all.
-    pub(super) fn found(shape: &Shape, effort: Effort, p: &MeshParameters, observer: &dyn Observer) -> Result<Self> {
+    fn open_or_filled(shape: &Shape, effort: Effort, p: &MeshParameters, observer: &dyn Observer) -> Result<Self> {
         let open = Self::new(shape, effort, p, observer)?;
         let has_holes =
             shape.rings.iter().zip(&open.outlines).any(|(ring, outline)| ring.is_hole() && !outline.is_empty());
@@ -68,7 +95,7 @@ impl Simplified {
             return Ok(open);
         }
         let filled = Self::filled(shape, effort, p, observer)?;
-        Ok(if filled.rank() < open.rank() { filled } else { open })
+        Ok(if filled.rank(shape, p) < open.rank(shape, p) { filled } else { open })
     }
 
     /// Outlines of the hulls alone.
@@ -85,9 +112,9 @@ impl Simplified {
         Ok(found)
     }
 
-    /// What is better comes first: fewer vertices that are too near, then the smaller area.
-    fn rank(&self) -> (usize, i64) {
-        (self.stuck.len(), self.twice_area())
+    /// What is better comes first: fewer vertices over the budget, fewer that are too near, then the smaller area.
+    fn rank(&self, shape: &Shape, p: &MeshParameters) -> (usize, usize, i64) {
+        (self.over(shape, p), self.stuck.len(), self.twice_area())
     }
 }
 
