@@ -297,6 +297,12 @@ fn inputs_are_never_overwritten() {
     expect_status(&mesh(both), 2);
     assert_eq!(fs::read(&hero).unwrap(), fs::read(corpus(HEART)).unwrap());
     assert_eq!(fs::read(&drawn).unwrap(), fs::read(corpus(STAR)).unwrap());
+    let parameters = folder.join("parameters.json");
+    fs::write(&parameters, "{}").unwrap();
+    let file = parameters.as_os_str();
+    let args = [hero.as_os_str(), "--params".as_ref(), file, "-o".as_ref(), file];
+    assert!(expect_status(&mesh(args), 2).contains("is an input and would be overwritten"));
+    assert_eq!(fs::read(&parameters).unwrap(), b"{}");
 }
 
 #[test]
@@ -330,7 +336,9 @@ fn usage_errors_exit_with_2_and_say_what_to_do() {
         (&[heart, "--set", "detail_factor"], "NAME=VALUE"),
         (&[heart, "--params", "nowhere.json"], "nowhere.json cannot be read"),
         (&[heart, "--params", heart], "is not JSON"),
-        (&[heart, "--jobs", "0"], "a whole number from 1"),
+        (&[heart, "--jobs", "0"], "a whole number from 1 to 256"),
+        (&[heart, "--jobs", "5000"], "a whole number from 1 to 256"),
+        (&[heart, "--set", "detail_factor"], "an assignment is \"detail_factor\""),
         (&[heart, "--repeat", "3"], "--timings"),
         (&[heart, "-o", "-", heart, "x.png"], "standard output takes one image"),
         (&["-", "-"], "standard input can be read once"),
@@ -362,11 +370,9 @@ fn too_large_images_are_refused_with_value_and_limit() {
 #[test]
 fn parameters_come_from_the_file_and_assignments_win() {
     let file = folder("parameters").join("rig.json");
-    fs::write(
-        &file,
-        r#"{"detail_factor": "0.02", "concave_factor": null, "blur_kernel_size": 4, "binary_threshold": 999}"#,
-    )
-    .unwrap();
+    // With a byte order mark, as editors on Windows write it.
+    let text = r#"{"detail_factor": "0.02", "concave_factor": null, "blur_kernel_size": 4, "binary_threshold": 999}"#;
+    fs::write(&file, format!("\u{feff}{text}")).unwrap();
     let set = ["--set", "binary_threshold=100", "--set", "min_contour_area=5"].map(OsStr::new);
     let path = corpus(HEART);
     let output = mesh([path.as_os_str(), "--params".as_ref(), file.as_os_str()].into_iter().chain(set));

@@ -207,6 +207,22 @@ fn what_does_not_act_is_told() {
         ["blur_kernel_size acts with outline trace alone"]
     );
     assert!(warnings(json!({ "outline": "cover", "holes": "cut", "detail_factor": 0.02 })).is_empty());
+    assert_eq!(
+        warnings(json!({ "preset": "sprite", "detail_factor": 0.02, "density_scaling_factor": 400 })),
+        [
+            "detail_factor acts only where max_vertices is 0",
+            "density_scaling_factor acts only where internal_vertex_density is at least 1",
+        ]
+    );
+    // As a client that sends all of them.
+    assert!(warnings(json!({ "preset": "sprite", "detail_factor": 0.01, "concave_factor": 0 })).is_empty());
+}
+
+#[test]
+fn a_preset_gives_nothing_to_an_outline_that_is_traced() {
+    let (parameters, warnings) = MeshParameters::from_json(&json!({ "preset": "deform", "outline": "trace" })).unwrap();
+    assert_eq!(parameters, MeshParameters::default());
+    assert_eq!(warnings, ["the preset acts with outline cover alone"]);
 }
 
 #[test]
@@ -348,7 +364,7 @@ proptest! {
                 let echoed = serde_json::to_value(&parameters).unwrap();
                 let (again, warnings) = MeshParameters::from_json(&echoed).unwrap();
                 prop_assert_eq!(again, parameters);
-                prop_assert!(warnings.iter().all(|warning| warning.contains(" acts with outline ")), "{:?}", warnings);
+                prop_assert!(warnings.iter().all(|warning| warning.contains(" acts ")), "{:?}", warnings);
             }
             Err(Error::Parameters(violations)) => prop_assert!(!violations.is_empty()),
             Err(other) => prop_assert!(false, "{}", other),

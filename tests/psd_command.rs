@@ -86,6 +86,14 @@ fn every_visible_layer_is_a_slot_in_its_place() {
 }
 
 #[test]
+fn layers_may_be_traced() {
+    let folder = art();
+    let text = run_in(folder.path(), &["art/hero.psd", "--set", "outline=trace", "-o", "out/"], 0);
+    assert!(!text.contains("acts with outline"), "{text}");
+    assert!(files(&folder.path().join("out")).contains(&"hero.spine.json".to_owned()));
+}
+
+#[test]
 fn a_psd_is_no_single_mesh() {
     let run = spinelift(&["testdata/psd/character.psd", "--format", "svg"]);
     assert_eq!(run.status.code(), Some(2));

@@ -31,20 +31,25 @@ struct Member {
     mesh: Mesh,
 }
 
-/// Parameters with those of layers where they are not given: the setup pose must look like the document, so that nothing
-/// of a layer is left out.
-pub(super) fn with_defaults(mut given: Value) -> Value {
+/// Parameters with those of layers where neither they nor assignments give them: the setup pose must look like the document,
+/// so that nothing of a layer is left out.
+pub(super) fn with_defaults(mut given: Value, assignments: &[String]) -> Value {
     if given.is_null() {
         given = Value::Object(Map::new());
     }
     if let Some(given) = given.as_object_mut() {
-        for (name, value) in [
-            ("outline", json!("cover")),
-            ("islands", json!("bridge")),
-            ("alpha_threshold", json!(1)),
-            ("min_contour_area", json!(0)),
-        ] {
-            given.entry(name).or_insert(value);
+        let assigned = assignments.iter().rev().filter_map(|assignment| assignment.split_once('='));
+        let assigned = assigned.filter(|(name, _)| name.trim() == "outline").map(|(_, value)| value).next();
+        let is_traced =
+            assigned.or(given.get("outline").and_then(Value::as_str)).is_some_and(|way| way.trim() == "trace");
+        given.entry("alpha_threshold").or_insert(json!(1));
+        // The others are of covering outlines.
+        if !is_traced {
+            for (name, value) in
+                [("outline", "cover".into()), ("islands", "bridge".into()), ("min_contour_area", 0.into())]
+            {
+                given.entry(name).or_insert(value);
+            }
         }
     }
     given

@@ -38,6 +38,8 @@ pub(super) struct Inputs {
     pub(super) is_batch: bool,
     /// The files that were named themselves, not found in a folder, by their real paths.
     named: HashSet<PathBuf>,
+    /// The file of parameters, which is read too.
+    pub(super) parameters: Option<PathBuf>,
 }
 
 impl Inputs {
@@ -110,7 +112,7 @@ pub(super) fn find(named: &[PathBuf]) -> anyhow::Result<Inputs> {
         Input::Stdin => true,
         Input::File(path) => seen.insert(real(path)),
     });
-    Ok(Inputs { images, is_batch, named: files })
+    Ok(Inputs { images, is_batch, named: files, parameters: None })
 }
 
 fn images_in(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {

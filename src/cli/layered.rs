@@ -84,7 +84,7 @@ impl MeshArgs {
         let order = self.order(0)?;
         let of_layers = Order {
             format: Format::named(rig.name).context("no such format")?,
-            parameters: self.parameters(character::with_defaults)?.0,
+            parameters: self.parameters(|given| character::with_defaults(given, &self.set))?.0,
             sheet: self.sheet_of_layers(inputs, layered)?,
             ..order.clone()
         };
@@ -138,7 +138,7 @@ impl MeshArgs {
         match to.filter(|path| inputs.images.len() == 1 && !is_folder(path)) {
             Some(path) => {
                 let targets = vec![Target::File(path.to_owned())];
-                output::accept(&inputs.images, &targets, formats)?;
+                output::accept(inputs, &targets, formats)?;
                 Ok(targets)
             }
             None => output::plan_many(inputs, to, formats),

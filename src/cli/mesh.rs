@@ -60,14 +60,14 @@ pub(super) struct MeshArgs {
 
     /// Set one parameter; may be repeated, wins over --params
     #[arg(short, long, value_name = "NAME=VALUE")]
-    set: Vec<String>,
+    pub(super) set: Vec<String>,
 
     /// Read parameters from a JSON object such as {"detail_factor": 0.02}
     #[arg(short, long, value_name = "FILE.json")]
     params: Option<PathBuf>,
 
     /// Threads to use, all cores by default
-    #[arg(short, long, value_name = "N", value_parser = at_least_one)]
+    #[arg(short, long, value_name = "N", value_parser = few)]
     pub(super) jobs: Option<usize>,
 
     /// Draw all images and layers of the run on one sheet, with mesh, name and numbers; those that failed say why
@@ -105,6 +105,14 @@ pub(super) struct MeshArgs {
     max_triangles: u64,
 }
 
+/// Threads: more than any machine has use for would be long in starting.
+const MOST_THREADS: usize = 256;
+
+fn few(text: &str) -> Result<usize, String> {
+    let expected = || format!("must be a whole number from 1 to {MOST_THREADS}");
+    text.parse().ok().filter(|number| (1..=MOST_THREADS).contains(number)).ok_or_else(expected)
+}
+
 fn at_least_one(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|number| *number >= 1).ok_or_else(|| "must be a whole number from 1".into())
 }
@@ -112,6 +120,7 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 /// Makes every mesh, then says what failed.
 pub(super) fn run(args: &MeshArgs) -> anyhow::Result<ExitCode> {
     let mut inputs = input::find(&args.images)?;
+    inputs.parameters.clone_from(&args.params);
     let layered = args.find_layered(&mut inputs)?;
     if !layered.is_empty() {
         return args.make_layered(&inputs, &layered);
@@ -270,7 +279,8 @@ pub(super) fn how_to_raise_the_limit(error: &anyhow::Error) -> &'static str {
 fn read_json(path: &Path) -> anyhow::Result<Value> {
     let shown = path.display();
     let text = fs::read(path).map_err(|error| Usage(format!("the parameter file {shown} cannot be read: {error}")))?;
-    let value = serde_json::from_slice(&text);
+    // Editors on Windows put a byte order mark before UTF-8.
+    let value = serde_json::from_slice(text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&text));
     value.map_err(|error| Usage(format!("the parameter file {shown} is not JSON: {error}")).into())
 }
 

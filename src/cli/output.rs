@@ -93,7 +93,7 @@ pub(super) fn plan(inputs: &Inputs, to: Option<&Path>, formats: &[&Format]) -> a
         None if inputs.is_batch => named_after(images, None, formats),
         None => vec![Target::Stdout],
     };
-    accept(images, &targets, formats)?;
+    accept(inputs, &targets, formats)?;
     Ok(targets)
 }
 
@@ -104,14 +104,14 @@ pub(super) fn plan_many(inputs: &Inputs, to: Option<&Path>, formats: &[&Format])
         Some(folder) => in_folder(images, folder, formats)?,
         None => named_after(images, None, formats),
     };
-    accept(images, &targets, formats)?;
+    accept(inputs, &targets, formats)?;
     Ok(targets)
 }
 
 /// Refuses targets that would replace an input or each other; their folders exist afterwards.
-pub(super) fn accept(images: &[Input], targets: &[Target], formats: &[&Format]) -> anyhow::Result<()> {
-    refuse_to_share(images, targets, formats)?;
-    refuse_files_of(images, written(targets, formats))?;
+pub(super) fn accept(inputs: &Inputs, targets: &[Target], formats: &[&Format]) -> anyhow::Result<()> {
+    refuse_to_share(&inputs.images, targets, formats)?;
+    refuse_files_of(inputs, written(targets, formats))?;
     create_folders(targets)
 }
 
@@ -216,7 +216,11 @@ fn refuse_to_share(images: &[Input], targets: &[Target], formats: &[&Format]) ->
                     let advice = format!("give an -o that ends in .{}", format.extension);
                     return Err(Usage(format!("{path} is what a file beside the result is called; {advice}")).into());
                 }
-                let advice = "run one folder at a time, each with its own -o";
+                // Of one folder, they differ in upper and lower case.
+                let advice = match (image, other) {
+                    (Input::File(a), Input::File(b)) if a.parent() == b.parent() => "rename one, or run them apart",
+                    _ => "run one folder at a time, each with its own -o",
+                };
                 return Err(Usage(format!("{other} and {image} would both be written to {path}; {advice}")).into());
             }
         }
@@ -227,12 +231,12 @@ fn refuse_to_share(images: &[Input], targets: &[Target], formats: &[&Format]) ->
 /// For a file of the whole run: it may be neither an input nor one of the results.
 pub(super) fn refuse_to_replace(
     path: &Path,
-    images: &[Input],
+    inputs: &Inputs,
     targets: &[Target],
     formats: &[&Format],
 ) -> anyhow::Result<()> {
     refuse_among(path, written(targets, formats))?;
-    refuse_files_of(images, [path.to_owned()])
+    refuse_files_of(inputs, [path.to_owned()])
 }
 
 /// A file of the whole run may not be one of those that are written for a result.
@@ -247,15 +251,14 @@ pub(super) fn refuse_among(path: &Path, mut written: impl Iterator<Item = PathBu
 }
 
 /// None of the files that are written may be one that is read.
-pub(super) fn refuse_files_of(images: &[Input], written: impl IntoIterator<Item = PathBuf>) -> anyhow::Result<()> {
+pub(super) fn refuse_files_of(inputs: &Inputs, written: impl IntoIterator<Item = PathBuf>) -> anyhow::Result<()> {
     let real = |path: &Path| fs::canonicalize(path).ok();
-    let read: HashSet<PathBuf> = images
-        .iter()
-        .filter_map(|image| match image {
-            Input::File(path) if path.is_file() => real(path),
-            _ => None,
-        })
-        .collect();
+    let images = inputs.images.iter().filter_map(|image| match image {
+        Input::File(path) => Some(path.as_path()),
+        Input::Stdin => None,
+    });
+    let read: HashSet<PathBuf> =
+        images.chain(inputs.parameters.as_deref()).filter(|path| path.is_file()).filter_map(real).collect();
     for path in written {
         if real(&path).is_some_and(|path| read.contains(&path)) {
             let path = path.display();

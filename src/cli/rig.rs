@@ -199,7 +199,7 @@ impl Skeleton {
     /// No input and no contact sheet is overwritten, and every folder is there.
     fn prepare(&self, order: &Order, inputs: &Inputs, beside: &[PathBuf]) -> anyhow::Result<()> {
         let all: Vec<PathBuf> = beside.iter().chain([&self.path]).cloned().collect();
-        output::refuse_files_of(&inputs.images, all.iter().cloned())?;
+        output::refuse_files_of(inputs, all.iter().cloned())?;
         if let Some(sheet) = &order.sheet {
             output::refuse_among(sheet.path(), all.iter().cloned())?;
         }

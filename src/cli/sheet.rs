@@ -39,7 +39,7 @@ impl Sheet {
 
     /// Refuses to replace an input or a result; its folder exists afterwards.
     pub(super) fn check(&self, inputs: &Inputs, targets: &[Target], formats: &[&Format]) -> anyhow::Result<()> {
-        output::refuse_to_replace(&self.path, &inputs.images, targets, formats)?;
+        output::refuse_to_replace(&self.path, inputs, targets, formats)?;
         let name = self.path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
         let shown = self.path.display();
         if input::is_own_page(&name) {

@@ -44,7 +44,8 @@ fn draw(out: &mut String, mesh: &Mesh, source: &Source<'_>) -> fmt::Result {
         seen_height * zoom
     )?;
     let (vertices, triangles) = (mesh.vertices.len(), mesh.triangles.len());
-    writeln!(out, "<title>{}: {vertices} vertices, {triangles} triangles</title>", Escaped(source.name))?;
+    let name = if source.name.is_empty() { String::new() } else { format!("{}: ", Escaped(source.name)) };
+    writeln!(out, "<title>{name}{vertices} vertices, {triangles} triangles</title>")?;
     backdrop(out, f64::from(SQUARE_PX) / zoom, view)?;
     if let Some((bytes, media_type)) = source.bytes.and_then(|bytes| Some((bytes, media_type(bytes)?))) {
         embed(out, mesh, bytes, media_type)?;

@@ -80,6 +80,24 @@ impl FromRequest<Shared> for Submission {
     }
 }
 
+/// What routes take that read a file and nothing else: forms alone.
+#[derive(Debug)]
+pub(super) struct Form(pub(super) Submission);
+
+impl FromRequest<Shared> for Form {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, face: &Shared) -> Result<Self, ApiError> {
+        match media_type(request.headers()).as_str() {
+            "multipart/form-data" => read_form(request, face).await.map(Self),
+            other => Err(ApiError::new(
+                Code::UnsupportedMediaType,
+                format!("the Content-Type is {other:?}, must be multipart/form-data"),
+            )),
+        }
+    }
+}
+
 /// The media type in lower case, without its parameters; empty if there is none.
 pub(super) fn media_type(headers: &HeaderMap) -> String {
     let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();

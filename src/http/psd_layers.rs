@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use super::codes::Code;
 use super::error::ApiError;
-use super::extract::{PSD_FILE, Submission};
+use super::extract::{Form, PSD_FILE};
 use super::face::Shared;
 use super::request::Reader;
 use super::schema::PsdForm;
@@ -84,7 +84,7 @@ struct LayerMetadata {
     request_body(content = PsdForm, content_type = "multipart/form-data"),
     responses((status = 200, body = ExtractedLayers, description = "The visible layers, bottom to top")),
 )]
-pub(super) async fn extract_layers(State(face): State<Shared>, submission: Submission) -> Result<Response, ApiError> {
+pub(super) async fn extract_layers(State(face): State<Shared>, Form(submission): Form) -> Result<Response, ApiError> {
     let mut files = submission.files;
     let mut reader = Reader::default();
     if files.len() != 1 {

@@ -53,7 +53,12 @@ fn nothing(mask: &BitMask, largest_area: f64, min_contour_area: f64) -> Error {
     } else {
         "only specks are inside".to_owned()
     };
-    let reason = format!("{reason}; lower binary_threshold, alpha_threshold or min_contour_area");
+    let advice = if empty {
+        "lower binary_threshold or alpha_threshold"
+    } else {
+        "lower binary_threshold, alpha_threshold or min_contour_area, or use outline cover"
+    };
+    let reason = format!("{reason}; {advice}");
     Error::ContourExtraction { reason, largest_area, min_contour_area }
 }
 

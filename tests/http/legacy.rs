@@ -117,6 +117,9 @@ async fn what_is_no_psd_is_a_detail() {
     assert_eq!(of(&[("psd_file", Some("a.psd"), &star())]).await.0, 415);
     assert_eq!(of(&[("psd_file", Some("a.psd"), &file[..20])]).await.0, 422);
     assert_eq!(of(&[("project_id", None, b"7")]).await.0, 422);
+    let answer = service.send(Ask::post(LAYERS).json(&json!({}))).await;
+    assert_eq!(answer.status, 415);
+    assert_eq!(answer.json()["detail"], "the Content-Type is \"application/json\", must be multipart/form-data");
     let (status, detail) = of(&[("wrong", Some("a.psd"), &file)]).await;
     assert_eq!(status, 422);
     let expected =

@@ -91,7 +91,7 @@ struct Candidate {
 impl Candidate {
     /// Call after validation only: the casts rely on the ranges.
     fn resolve(&self) -> MeshParameters {
-        let preset = Preset::at(self.preset.or(0.0));
+        let preset = self.preset();
         let pick = |given: Given, row: &Parameter| given.or(preset::value(preset, row).unwrap_or(row.default));
         MeshParameters {
             detail_factor: pick(self.detail_factor, &DETAIL_FACTOR),
@@ -133,10 +133,15 @@ impl Candidate {
 }
 
 impl Candidate {
+    /// The preset in force: all of them cover, and nothing of theirs is meant for an outline that is traced.
+    fn preset(&self) -> Preset {
+        let is_traced = matches!(self.outline, Given::Number(way) if OutlineMode::at(way) == OutlineMode::Trace);
+        if is_traced { Preset::None } else { Preset::at(self.preset.or(0.0)) }
+    }
+
     /// With `outline = cover` an island may be as small as a pixel: 0 drops none.
     fn keeps_all_specks(&self) -> bool {
-        let preset = Preset::at(self.preset.or(0.0));
-        let outline = self.outline.or(preset::value(preset, &OUTLINE).unwrap_or(OUTLINE.default));
+        let outline = self.outline.or(preset::value(self.preset(), &OUTLINE).unwrap_or(OUTLINE.default));
         matches!(self.min_contour_area, Given::Number(area) if (0.0..=MIN_CONTOUR_AREA.max).contains(&area))
             && OutlineMode::at(outline) == OutlineMode::Cover
     }
@@ -204,8 +209,8 @@ pub(super) fn from_assignments<S: AsRef<str>>(
         match assignment.split_once('=') {
             Some((name, value)) => drop(given.insert(name.trim().to_owned(), number_or_text(value))),
             None => malformed.push(Violation {
-                name: shorten(assignment),
-                value: Value::Null,
+                name: "an assignment".into(),
+                value: Value::String(shorten(assignment)),
                 expected: "NAME=VALUE, such as detail_factor=0.02".into(),
             }),
         }
@@ -259,6 +264,10 @@ const OF_COVER: [Parameter; 10] =
     [PADDING, MAX_VERTICES, EFFORT, ISLANDS, HOLES, MIN_ANGLE, MIN_EDGE_LENGTH, MAX_TRIANGLE_AREA, RIM, SYMMETRY];
 const OF_TRACE: [Parameter; 2] = [BLUR_KERNEL_SIZE, BINARY_THRESHOLD];
 
+/// Parameters of covering outlines that act without a budget of vertices alone, and with inner vertices alone.
+const WITHOUT_BUDGET: [Parameter; 2] = [DETAIL_FACTOR, CONCAVE_FACTOR];
+const OF_DENSITY: [Parameter; 2] = [DENSITY_SCALING_FACTOR, MIN_TRIANGLE_AREA];
+
 /// What is given and changes nothing is more often a mistake than meant.
 fn warn_of_idle(given: &Map<String, Value>, p: &MeshParameters) -> Vec<String> {
     let (idle, other): (&[Parameter], _) = match p.outline {
@@ -269,9 +278,16 @@ fn warn_of_idle(given: &Map<String, Value>, p: &MeshParameters) -> Vec<String> {
     let undone = p.outline == OutlineMode::Trace
         && given.get(PRESET.name).and_then(Value::as_str).is_some_and(|preset| preset.trim() != "none");
     let undone = undone.then(|| "the preset acts with outline cover alone".to_owned());
+    // The predecessor's parameters are often sent as they are by default.
+    let is_set = |row: &&Parameter| is_given(row) && given.get(row.name).and_then(Value::as_f64) != Some(row.default);
+    let covers = p.outline == OutlineMode::Cover;
+    let of_tolerance = WITHOUT_BUDGET.iter().filter(|row| covers && p.max_vertices > 0 && is_set(row));
+    let of_density = OF_DENSITY.iter().filter(|row| covers && p.internal_vertex_density == 0 && is_set(row));
     undone
         .into_iter()
         .chain(idle.iter().filter(is_given).map(|row| format!("{} acts with outline {other} alone", row.name)))
+        .chain(of_tolerance.map(|row| format!("{} acts only where max_vertices is 0", row.name)))
+        .chain(of_density.map(|row| format!("{} acts only where internal_vertex_density is at least 1", row.name)))
         .collect()
 }
 
