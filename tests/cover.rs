@@ -316,7 +316,7 @@ fn a_ring_that_is_too_narrow_is_refused() {
     for rim in [1e-300, 1e-9, 0.001] {
         let error = build(&alpha, &json!({ "outline": "cover", "rim": rim })).unwrap_err();
         assert_eq!(error.code(), "MESH_TOO_LARGE");
-        assert!(error.to_string().ends_with("triangles, the limit is 500000; raise rim, or set it to 0"), "{error}");
+        assert!(error.to_string().ends_with("triangles, the limit is 100000; raise rim, or set it to 0"), "{error}");
     }
     // Not of every one that is narrow.
     let mesh = build(&alpha, &json!({ "outline": "cover", "rim": 0.05 })).unwrap();

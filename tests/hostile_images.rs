@@ -498,6 +498,23 @@ async fn small_images_of_as_many_triangles_as_there_may_be() {
     }
 }
 
+/// Rings as narrow as the limit on triangles allows, and narrower.
+#[tokio::test]
+async fn narrow_rings() {
+    let _alone = ALONE.lock().await;
+    for side in [16, 1024] {
+        let file = png_of_alpha(side, side, |_, _| 255);
+        let around = 4.0 * f64::from(side);
+        for rim in [5.0 * around / 98_000.0, 5.0 * around / 40_000.0, 1e-300] {
+            let p = MeshParameters { outline: OutlineMode::Cover, rim, ..MeshParameters::default() };
+            let outcome = run(&format!("{side} px, rim {rim:e}"), file.clone(), Images::default(), p, BUDGET * 3).await;
+            assert!(outcome.took < BUDGET, "{side} px, rim {rim:e}: {:?}", outcome.took);
+            let code = outcome.made.err();
+            assert_eq!(code.as_deref(), (rim < 1e-9).then_some("MESH_TOO_LARGE"));
+        }
+    }
+}
+
 /// However large the image, its end is heard of soon. What is not heard of is a transform of WebP, and the end of a
 /// progressive JPEG: bounded by the largest image.
 #[tokio::test]

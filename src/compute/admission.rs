@@ -50,6 +50,9 @@ const SEARCHED_BYTES: u64 = 32 << 20;
 const SPREAD_BYTES_PER_PIXEL: u64 = 2048;
 const SPREAD_BYTES: u64 = 24 << 20;
 
+/// A ring keeps its points and the outline's edges in grids.
+const RIM_BYTES: u64 = 16 << 20;
+
 /// Triangles that a least angle or a rim makes of an outline of a thousand vertices and some.
 const TRIANGLES_FOR_ANGLES: u64 = 100_000;
 
@@ -167,7 +170,8 @@ fn covered_bytes(width: u32, height: u32, parameters: &MeshParameters) -> u64 {
     let searched = pixels.saturating_mul(SEARCHED_BYTES_PER_PIXEL).min(SEARCHED_BYTES);
     let is_spread = parameters.min_edge_length > 0.0;
     let spread = if is_spread { pixels.saturating_mul(SPREAD_BYTES_PER_PIXEL).min(SPREAD_BYTES) } else { 0 };
-    pixels.saturating_mul(COVERED_BYTES_PER_PIXEL).min(COVERED_BYTES) + searched + spread
+    let rim = if parameters.rim > 0.0 { RIM_BYTES } else { 0 };
+    pixels.saturating_mul(COVERED_BYTES_PER_PIXEL).min(COVERED_BYTES) + searched + spread + rim
 }
 
 /// Triangles that a density makes on so many pixels at most; few of them come from the outline.

@@ -23,8 +23,9 @@ pub(super) fn allow(
 ) -> Result<()> {
     let (density, limit) = (p.internal_vertex_density, limits.max_triangles);
     let rim = times.saturating_mul(rim::estimate_triangles(rings, rim_px(p)));
-    if rim > limit {
-        return Err(Error::RimTooNarrow { estimate: rim, limit, rim: p.rim });
+    let limit_of_rim = limit.min(rim::MOST_TRIANGLES);
+    if rim > limit_of_rim {
+        return Err(Error::RimTooNarrow { estimate: rim, limit: limit_of_rim, rim: p.rim });
     }
     let estimate = |density: u32| rim + times * estimate_triangles(rings, max_area_px2(density, size, p));
     if estimate(density) <= limit {

@@ -14,7 +14,11 @@ const CLEAR_SHARE: f64 = 0.9;
 const APART_SHARE: f64 = 0.6;
 
 /// Triangles that a point of a narrow ring brings with it.
-const TRIANGLES_OF_POINT: f64 = 4.0;
+const TRIANGLES_OF_POINT: f64 = 5.0;
+
+/// Most triangles beside a ring, whatever is allowed in all: what admission to a service counts with, as the outline that
+/// makes them is not known then.
+pub(super) const MOST_TRIANGLES: u64 = 100_000;
 
 /// Points between two looks at the observer.
 const POINTS_PER_CHECK: usize = 4096;
