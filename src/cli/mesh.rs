@@ -67,7 +67,7 @@ pub(super) struct MeshArgs {
     params: Option<PathBuf>,
 
     /// Threads to use, all cores by default
-    #[arg(short, long, value_name = "N", value_parser = few)]
+    #[arg(short, long, value_name = "N", value_parser = thread_count)]
     pub(super) jobs: Option<usize>,
 
     /// Draw all images and layers of the run on one sheet, with mesh, name and numbers; those that failed say why
@@ -105,10 +105,10 @@ pub(super) struct MeshArgs {
     max_triangles: u64,
 }
 
-/// Threads: more than any machine has use for would be long in starting.
+/// More threads than any machine has use for would be long in starting.
 const MOST_THREADS: usize = 256;
 
-fn few(text: &str) -> Result<usize, String> {
+fn thread_count(text: &str) -> Result<usize, String> {
     let expected = || format!("must be a whole number from 1 to {MOST_THREADS}");
     text.parse().ok().filter(|number| (1..=MOST_THREADS).contains(number)).ok_or_else(expected)
 }

@@ -44,6 +44,14 @@ pub struct PngLayer {
     pub png: Vec<u8>,
 }
 
+impl PngLayer {
+    /// What it takes at most as JSON with its PNG in Base64.
+    pub(crate) fn text_bytes(&self) -> usize {
+        let names = self.name.len() + self.groups.iter().map(String::len).sum::<usize>();
+        self.png.len().div_ceil(3) * 4 + names * BYTES_PER_LETTER as usize + BYTES_BESIDE as usize
+    }
+}
+
 /// Writes the answer.
 pub type WriteLayers = fn(Vec<PngLayer>) -> Result<Vec<u8>>;
 

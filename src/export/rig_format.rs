@@ -55,9 +55,7 @@ impl RigFormat {
     pub fn page_extension(&self, page: usize) -> String {
         if page == 0 { format!("{}.atlas.png", self.name) } else { format!("{}.atlas-{}.png", self.name, page + 1) }
     }
-}
 
-impl RigFormat {
     /// Says what is odd about one image as a skeleton: what runtimes cannot hold of its mesh, and a name that an atlas
     /// cannot.
     #[must_use]

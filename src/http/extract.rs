@@ -72,10 +72,7 @@ impl FromRequest<Shared> for Submission {
         match media_type(request.headers()).as_str() {
             "application/json" => Ok(Self { fields: read_object(request.into_body()).await?, ..Self::default() }),
             "multipart/form-data" => read_form(request, face).await,
-            other => Err(ApiError::new(
-                Code::UnsupportedMediaType,
-                format!("the Content-Type is {other:?}, must be application/json or multipart/form-data"),
-            )),
+            other => Err(unsupported(other, "application/json or multipart/form-data")),
         }
     }
 }
@@ -90,12 +87,13 @@ impl FromRequest<Shared> for Form {
     async fn from_request(request: Request, face: &Shared) -> Result<Self, ApiError> {
         match media_type(request.headers()).as_str() {
             "multipart/form-data" => read_form(request, face).await.map(Self),
-            other => Err(ApiError::new(
-                Code::UnsupportedMediaType,
-                format!("the Content-Type is {other:?}, must be multipart/form-data"),
-            )),
+            other => Err(unsupported(other, "multipart/form-data")),
         }
     }
+}
+
+fn unsupported(media_type: &str, expected: &str) -> ApiError {
+    ApiError::new(Code::UnsupportedMediaType, format!("the Content-Type is {media_type:?}, must be {expected}"))
 }
 
 /// The media type in lower case, without its parameters; empty if there is none.

@@ -23,9 +23,6 @@ use crate::mesh;
 /// Its path.
 pub(super) const PATH: &str = "/api/extract_layers";
 
-/// What a layer takes beside its image and its names, bytes.
-const BYTES_BESIDE: usize = 512;
-
 /// The visible layers, bottom to top.
 #[derive(Serialize, ToSchema)]
 pub(super) struct ExtractedLayers {
@@ -104,9 +101,7 @@ pub(super) async fn extract_layers(State(face): State<Shared>, Form(submission):
 
 /// The answer, in one piece that does not grow while it is written.
 fn write(layers: Vec<PngLayer>) -> mesh::Result<Vec<u8>> {
-    let names = |layer: &PngLayer| layer.name.len() + layer.groups.iter().map(String::len).sum::<usize>();
-    let bytes = |layer: &PngLayer| layer.png.len().div_ceil(3) * 4 + 6 * names(layer) + BYTES_BESIDE;
-    let text_bytes: usize = layers.iter().map(bytes).sum();
+    let text_bytes = layers.iter().map(PngLayer::text_bytes).sum();
     let layers: Vec<ExtractedLayer> = layers.into_iter().enumerate().map(ExtractedLayer::from).collect();
     let mut text = Vec::with_capacity(text_bytes);
     serde_json::to_writer(&mut text, &ExtractedLayers { total_layers: layers.len(), layers })

@@ -13,6 +13,7 @@ mod exchange;
 mod fixed;
 mod grow;
 mod islands;
+mod links;
 mod loops;
 mod material;
 mod mirror;

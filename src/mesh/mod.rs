@@ -131,8 +131,9 @@ impl Default for MeshLimits {
 ///
 /// # Errors
 /// [`Error::Parameters`] if one is out of range, [`Error::ContourExtraction`] if nothing large enough is inside,
-/// [`Error::MeshTooLarge`], [`Error::AreaTooSmall`] or [`Error::RimTooNarrow`] if refinement would exceed the limit, [`Error::Triangulation`] if
-/// the outline has no area, [`Error::Stopped`] if the observer asks for it.
+/// [`Error::MeshTooLarge`], [`Error::AreaTooSmall`] or [`Error::RimTooNarrow`] if refinement would exceed the limit,
+/// [`Error::TooRagged`] if there is more to outline than a cover can, [`Error::Triangulation`] if the outline has no area,
+/// [`Error::Stopped`] if the observer asks for it.
 pub fn build(
     alpha: &AlphaPlane,
     parameters: &MeshParameters,

@@ -5,6 +5,7 @@ use std::cell::Cell;
 use super::candidates::Canvas;
 use super::coarsen::outwards;
 use super::fixed::{Place, cross, distance2, minus, turn, twice_area};
+use super::links::Links;
 use super::material::Material;
 use super::simple::{folds_back, holds, touch};
 
@@ -95,14 +96,7 @@ impl Change {
 
 impl Loops {
     pub(super) fn new(rings: &[Vec<Place>]) -> Self {
-        let places: Vec<Place> = rings.iter().flatten().copied().collect();
-        let (mut before, mut after, mut ring) = (Vec::new(), Vec::new(), Vec::new());
-        for (number, corners) in rings.iter().enumerate() {
-            let (first, count) = (ring.len() as u32, corners.len() as u32);
-            before.extend((0..count).map(|i| first + (i + count - 1) % count));
-            after.extend((0..count).map(|i| first + (i + 1) % count));
-            ring.extend(corners.iter().map(|_| number as u32));
-        }
+        let Links { places, before, after, ring } = Links::new(rings);
         let alive = (0..places.len() as u32).collect();
         let twice_area = rings.iter().map(|ring| twice_area(ring)).sum();
         Self { places, before, after, alive, unused: Vec::new(), ring, twice_area }

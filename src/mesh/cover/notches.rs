@@ -8,6 +8,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::fixed::{Place, STEPS, turn, twice_area};
+use super::links::Links;
 use crate::mesh::error::Result;
 use crate::mesh::observer::{Observer, Stage, check_stop};
 
@@ -74,14 +75,7 @@ struct Chain {
 
 impl Chain {
     fn new(rings: &[Vec<Place>]) -> Self {
-        let places: Vec<Place> = rings.iter().flatten().copied().collect();
-        let (mut before, mut after, mut ring) = (Vec::new(), Vec::new(), Vec::new());
-        for (number, corners) in rings.iter().enumerate() {
-            let (first, count) = (ring.len() as u32, corners.len() as u32);
-            before.extend((0..count).map(|i| first + (i + count - 1) % count));
-            after.extend((0..count).map(|i| first + (i + 1) % count));
-            ring.extend(corners.iter().map(|_| number as u32));
-        }
+        let Links { places, before, after, ring } = Links::new(rings);
         let lengths = rings.iter().map(|ring| ring.len() as u32).collect();
         let (alive, left, cells) = (vec![true; places.len()], places.len(), Cells::new(&places));
         Self { places, before, after, alive, ring, lengths, left, cells }
